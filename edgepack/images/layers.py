@@ -1,0 +1,121 @@
+"""Which files go into each layer of an image: the runtime's packages, the runner, the model?"""
+
+import json
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+from edgepack import resources
+from edgepack.errors import MissingError, RecipeError
+from edgepack.images.archive import Entry, from_path
+
+SITE_PACKAGES = "opt/edgepack/site-packages"
+APP = "opt/edgepack/app/runner"
+BUNDLE = "bundle"
+
+# What no package needs in order to run; RECORD would list files that are not there.
+NEVER = ("**/__pycache__", "**/tests", "*.pyi", "*.pyx", "*.pxd", "*.h", "*.hpp", "*.a", "*.dist-info/RECORD")
+
+
+def session_needs(runtimes: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What the sessions of some runtimes declare: distributions to install, and globs of files to leave out.
+
+    Raises:
+        RecipeError: There is no session for one of the runtimes.
+    """
+    from edgepack.runner import sessions
+
+    known = sessions.names()
+    for name in runtimes:
+        if name not in known:
+            raise RecipeError(
+                f"the runtime {name!r} is not known; expected one of {', '.join(known)}",
+                fix="correct the target's list of runtimes",
+            )
+    modules = [sessions.load(name) for name in sorted(set(runtimes))]
+    requirements = {name for module in modules for name in module.REQUIREMENTS}
+    exclude = {glob for module in modules for glob in module.EXCLUDE}
+    return tuple(sorted(requirements)), tuple(sorted(exclude))
+
+
+def excluded(path: str, patterns: Iterable[str]) -> bool:
+    """Whether a file of site-packages stays out of the image.
+
+    Args:
+        path: Relative to site-packages, with forward slashes.
+        patterns: Globs for the file or any folder above it. `*` also matches slashes, as in `fnmatch`; a leading
+            `**/` matches at any depth, the top included.
+    """
+    names = [path, *(str(parent) for parent in PurePosixPath(path).parents if parent.parts)]
+    wanted = [form for pattern in patterns for form in {pattern, pattern.removeprefix("**/")}]
+    return any(fnmatchcase(name, pattern) for name in names for pattern in wanted)
+
+
+def wheel_entries(wheel: zipfile.ZipFile, exclude: Sequence[str]) -> Iterable[Entry]:
+    """The files of a wheel as they lie in site-packages (PEP 427), without scripts, headers and exclusions.
+
+    Args:
+        wheel: The opened wheel; it must stay open until the entries are packed.
+        exclude: Globs as for `excluded`, beside those that hold for every package.
+    """
+    for info in wheel.infolist():
+        path = PurePosixPath(info.filename)
+        if info.is_dir():
+            continue
+        if path.parts[0].endswith(".data"):
+            if len(path.parts) < 3 or path.parts[1] not in ("purelib", "platlib"):
+                continue
+            path = PurePosixPath(*path.parts[2:])
+        if not excluded(str(path), (*NEVER, *exclude)):
+            executable = bool(info.external_attr >> 16 & 0o100)
+            yield Entry(f"{SITE_PACKAGES}/{path}", info.file_size, partial(wheel.open, info), executable)
+
+
+def refuse_doubles(packages: Mapping[str, Sequence[Entry]]) -> None:
+    """Check that no two packages hold the same file.
+
+    Raises:
+        RecipeError: Two do, such as `onnxruntime` and `onnxruntime-gpu`.
+    """
+    owner: dict[str, str] = {}
+    for name, entries in packages.items():
+        for entry in entries:
+            other = owner.setdefault(entry.path, name)
+            if other != name:
+                raise RecipeError(
+                    f"the packages {other} and {name} both hold {entry.path}; one image cannot hold both",
+                    fix="leave one of their runtimes out of the target",
+                )
+
+
+def runner_entries() -> Iterable[Entry]:
+    """The runner's own code, as the package `runner`."""
+    folder = resources.PACKAGE / "runner"
+    for path in folder.rglob("*.py"):
+        yield from_path(path, f"{APP}/{path.relative_to(folder).as_posix()}")
+
+
+def model_entries(bundle: Path) -> Iterable[Entry]:
+    """A bundle's manifest and what it names: artifacts and golden samples.
+
+    Raises:
+        MissingError: The manifest or a file that it names is not there or not readable.
+    """
+    manifest = bundle / "manifest.json"
+    try:
+        described = json.loads(manifest.read_text(encoding="utf-8"))
+        names = {artifact["file"] for artifact in described["artifacts"]} | {described["golden"]["file"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise MissingError(
+            f"{bundle} is not a complete bundle: its manifest.json cannot be read ({error})",
+            fix="make it with `edgepack run RECIPE`, or name a bundle's folder",
+        ) from error
+    for name in ("manifest.json", *sorted(names)):
+        inside = not PurePosixPath(name).is_absolute() and ".." not in PurePosixPath(name).parts
+        if not inside or not (bundle / name).is_file():
+            raise MissingError(
+                f"{manifest} names {name!r}, which is not in the bundle", fix="make the bundle again"
+            )
+        yield from_path(bundle / name, f"{BUNDLE}/{name}")
