@@ -77,7 +77,7 @@ def check_python(client: Any, record: Mapping[str, Any], reference: str, wanted:
 
 
 def first_line(error: BaseException) -> str:
-    """The shortest true explanation of an error from the SDK: the system's own words, or else its first line."""
+    """The shortest true explanation of an error: the operating system's own words, or else its first line."""
     innermost, reason = error, ""
     while True:
         if isinstance(innermost, OSError) and innermost.strerror:

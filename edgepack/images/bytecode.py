@@ -10,6 +10,10 @@ from edgepack import proc
 from edgepack.images.archive import Entry, from_path
 
 COMPILE_TIMEOUT_S = 600.0
+COMPILE = (
+    *(sys.executable, "-s", "-S", "-m", "compileall"),
+    *("-qq", "-j", "1", "--invalidation-mode", "unchecked-hash"),
+)
 
 
 def compile_entries(
@@ -46,8 +50,7 @@ def compile_entries(
     # A process of its own with a fixed hash seed: bytecode may depend on what an interpreter did before.
     environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPYCACHEPREFIX": ""}
     proc.run(
-        [sys.executable, "-s", "-S", "-m", "compileall", "-qq", "-j", "1", "-s", str(folder), "-p", "/"]
-        + ["--invalidation-mode", "unchecked-hash", str(folder)],
+        [*COMPILE, "-s", str(folder), "-p", "/", str(folder)],
         timeout_s=COMPILE_TIMEOUT_S,
         env=environment,
     )

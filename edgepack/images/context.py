@@ -91,7 +91,7 @@ def write(
     wheel_cache: Path,
     progress: Callable[[str], None],
 ) -> Context:
-    """Write the build context of one bundle into its folder `image/`; an older one is replaced when it is complete.
+    """Write the build context of one bundle into its folder `image/`; an older one is replaced whole.
 
     The same bundle, wheels, arguments and version of Python give the same bytes in every file.
 
@@ -108,8 +108,8 @@ def write(
 
     Raises:
         MissingError: A wheel, or a file that the manifest names, is not there.
-        RecipeError: The family, the platform, the base image's name or a runtime is not valid, or two packages
-            hold the same file.
+        RecipeError: The family, the platform, the base image's name or a runtime is not valid, or two
+            packages hold the same file.
     """
     platform = image_platform(platform)
     dockerfile = render(family, base_image, labels)

@@ -45,8 +45,8 @@ def excluded(path: str, patterns: Iterable[str]) -> bool:
 
     Args:
         path: Relative to site-packages, with forward slashes.
-        patterns: Globs for the file or any folder above it. `*` also matches slashes, as in `fnmatch`; a leading
-            `**/` matches at any depth, the top included.
+        patterns: Globs for the file or any folder above it. `*` also matches slashes, as in `fnmatch`; a
+            leading `**/` matches at any depth, the top included.
     """
     names = [path, *(str(parent) for parent in PurePosixPath(path).parents if parent.parts)]
     wanted = [form for pattern in patterns for form in {pattern, pattern.removeprefix("**/")}]

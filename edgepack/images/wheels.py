@@ -22,12 +22,12 @@ LEGACY_TAGS = {
     "aarch64": ("manylinux2014",),
 }
 
-# A package that is rarely on the host, and the one whose version it follows: both then know the same operators.
+# A package that is rarely on the host, and the one whose version it follows, to know the same operators.
 TWINS = {"onnxruntime-gpu": "onnxruntime"}
 
 DOWNLOAD_TIMEOUT_S = 1800.0
 PIP_DOWNLOAD = (
-    *(sys.executable, "-m", "pip", "--disable-pip-version-check", "download"),
+    *(sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--retries", "2"),
     *("--quiet", "--no-deps", "--only-binary=:all:"),
 )
 
@@ -169,8 +169,10 @@ def _download(wanted: str, platform: str, python_version: str, cache: Path) -> s
     # Into a folder of its own first: a file under its final name is complete.
     with tempfile.TemporaryDirectory(dir=cache, prefix=".download-") as folder:
         done = proc.run(
-            [*PIP_DOWNLOAD, "--dest", folder, "--python-version", python_version]
-            + ["--implementation", "cp", "--abi", abi(python_version), *options, wanted],
+            [
+                *(*PIP_DOWNLOAD, "--dest", folder, "--python-version", python_version),
+                *("--implementation", "cp", "--abi", abi(python_version), *options, wanted),
+            ],
             timeout_s=DOWNLOAD_TIMEOUT_S,
         )
         for path in sorted(Path(folder).glob("*.whl")):
