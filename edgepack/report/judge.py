@@ -1,0 +1,177 @@
+"""Did an artifact pass in a runtime, and which one should be shipped to a target?"""
+
+from edgepack.report.formatting import joined, limit_text, percent, points, runtime_name, significant
+from edgepack.report.schema import Check, Gate, Latency, Report, Row, Target, Verdict
+
+EQUALLY_FAST = 1.05
+"""Medians within 5 % of the fastest count as equally fast: runs on a shared machine differ by as much."""
+
+EMPTY_TARGET = "the target has no artifact yet"
+
+
+def gate_text(gate: Gate) -> str:
+    """One gate as a sentence: its value, its limit, and by how much it was missed."""
+    if gate.status not in ("ok", "failed"):
+        why = gate.reason or "no reason was given"
+        return f"{gate.gate} (limit {limit_text(gate.gate, gate.limit)}) is open: {why}"
+    sentence = f"{gate.gate}: {limit_text(gate.gate, gate.value)}, limit {limit_text(gate.gate, gate.limit)}"
+    if gate.status == "failed" and gate.value is not None and gate.limit is not None:
+        sentence += f", missed by {limit_text(gate.gate, abs(gate.value - gate.limit))}"
+    return sentence
+
+
+def verdict_of(
+    report: Report, target: Target, file: str, runtime: str, check: Check | None, shown: Latency | None
+) -> tuple[str, str]:
+    """Judge one artifact in one runtime.
+
+    Args:
+        report: The whole report: a smoke run judges nothing.
+        target: Its target, with the gates as the pipeline decided them.
+        file: The artifact's file name.
+        runtime: The runtime's name.
+        check: Its accuracy check, None when it has none.
+        shown: The latency that the table shows, None when there is none.
+
+    Returns:
+        "ok", "failed" or "not judged", and the reason ("" when there is nothing to add).
+    """
+    failures, pending = _gates(target, file, runtime)
+    failures += _other_failures(target, file, runtime, check, shown, gates_failed=bool(failures))
+    if failures:
+        return "failed", "; ".join(failures)
+    if target.stale:
+        return "not judged", target.stale
+    if report.smoke:
+        return "not judged", "smoke run: trained for a moment only, its numbers mean nothing"
+    if check is None:
+        missing = next(
+            (gap.reason for gap in target.gaps if gap.where == "verify"), "verify.json does not name it"
+        )
+        return "not judged", f"not verified: {missing}"
+    if check.status != "ok":
+        return "not judged", "; ".join(check.reasons) or "verify.json gives no verdict"
+    if pending:
+        return "not judged", "; ".join(pending)
+    return "ok", _note(target, shown)
+
+
+def _gates(target: Target, file: str, runtime: str) -> tuple[list[str], list[str]]:
+    """The gates of one artifact that failed, and those that could not be judged."""
+    failures: list[str] = []
+    pending: list[str] = []
+    for gate in target.gates:
+        if gate.artifact not in (None, file) or gate.runtime not in (None, runtime):
+            continue
+        if gate.status == "failed":
+            failures.append(gate_text(gate))
+        elif gate.status != "ok":
+            pending.append(gate_text(gate))
+    return failures, pending
+
+
+def _other_failures(
+    target: Target, file: str, runtime: str, check: Check | None, shown: Latency | None, *, gates_failed: bool
+) -> list[str]:
+    """What went wrong besides the gates: the check, another runtime, a crash, another result inside."""
+    failures: list[str] = []
+    if check is not None and check.status == "failed" and not gates_failed:
+        failures.append("; ".join(check.reasons) or "verification failed without a reason")
+    for pair in target.pairs:
+        sides = [(pair.a.file, pair.a.runtime), (pair.b.file, pair.b.runtime)]
+        if pair.status == "failed" and (file, runtime) in sides:
+            other = sides[1 - sides.index((file, runtime))]
+            failures.append(f"disagrees with {other[0]} in {runtime_name(other[1])}")
+    crashed = next(
+        (x for x in target.latencies if (x.artifact, x.runtime) == (file, runtime) and x.status == "error"),
+        None,
+    )
+    # A failure on the host does not matter when the container, which is what ships, ran.
+    if crashed is not None and (shown is None or crashed.where == "container"):
+        failures.append(f"did not run in the {crashed.where}: {crashed.reason}")
+    if target.identical.get(f"{file}@{runtime}") is False and not (shown and shown.not_judged):
+        failures.append("the container's outputs differ from the host's")
+    return failures
+
+
+def _note(target: Target, shown: Latency | None) -> str:
+    if shown is None:
+        return "latency not measured"
+    return shown.not_judged or ""
+
+
+def choose(report: Report, rows: tuple[Row, ...]) -> tuple[Verdict, ...]:
+    """Say for every target which artifact to ship and why, or why none.
+
+    The fastest artifact that passed is chosen; among those within 5 % of it, the smallest. Where no time
+    counts, the smallest that passed.
+    """
+    return tuple(
+        _choose(report, t, tuple(row for row in rows if row.target == t.name)) for t in report.targets
+    )
+
+
+def _choose(report: Report, target: Target, rows: tuple[Row, ...]) -> Verdict:
+    misses = tuple(
+        f"{row.artifact} in {runtime_name(row.runtime)}: {row.reason}"
+        for row in rows
+        if row.verdict == "failed"
+    )
+    passed = [row for row in rows if row.verdict == "ok"]
+    if passed:
+        best, rule = _best(target, passed)
+        headline = f"Ship {best.artifact} in {runtime_name(best.runtime)}"
+        return Verdict(target.name, "ship", headline, f"{rule}: {_figures(best)}.", best, misses)
+    waiting = list(dict.fromkeys(row.reason for row in rows if row.verdict == "not judged"))
+    if not rows or waiting:
+        why = "; ".join(waiting) or "; ".join(gap.reason for gap in target.gaps) or EMPTY_TARGET
+        return Verdict(target.name, "not judged", "Not judged", f"{why}.", None, misses)
+    noun = "The only artifact" if len(rows) == 1 else f"All {len(rows)} artifacts"
+    return Verdict(target.name, "failed", "Nothing to ship", f"{noun} failed.", None, misses)
+
+
+def _best(target: Target, passed: list[Row]) -> tuple[Row, str]:
+    counted = {
+        (x.artifact, x.runtime, x.where) for x in target.latencies if x.status == "ok" and not x.not_judged
+    }
+    timed = [row for row in passed if (row.artifact, row.runtime, row.where) in counted]
+    # Times of the container and of the host are not compared: what ships is the container.
+    timed = [row for row in timed if row.where == "container"] or timed
+    among = "the only one that passed" if len(passed) == 1 else f"of the {len(passed)} that passed"
+    if not timed:
+        best = min(
+            passed, key=lambda row: (row.size_kib if row.size_kib is not None else float("inf"), row.artifact)
+        )
+        return best, "The only one that passed" if len(
+            passed
+        ) == 1 else f"The smallest {among}; none has a latency that counts"
+    fastest_ms = min(row.p50_ms or 0.0 for row in timed)
+    close = [row for row in timed if (row.p50_ms or 0.0) <= EQUALLY_FAST * fastest_ms]
+    best = min(
+        close, key=lambda row: (row.size_kib if row.size_kib is not None else float("inf"), row.p50_ms or 0.0)
+    )
+    if len(passed) == 1:
+        return best, "The only one that passed"
+    return best, f"The fastest {among}" if len(
+        close
+    ) == 1 else f"The smallest of the {len(close)} fastest {among}"
+
+
+def _figures(row: Row) -> str:
+    parts = []
+    if row.p50_ms is not None:
+        place = "in the container" if row.where == "container" else "on the host"
+        parts.append(f"{significant(row.p50_ms)} ms median {place}{' (emulated)' if row.emulated else ''}")
+    if row.size_kib is not None:
+        parts.append(f"{significant(row.size_kib)} KiB")
+    if row.accuracy is not None:
+        parts.append(f"{percent(row.accuracy)} % accuracy{_against(row.drop_points)}")
+    return joined(parts)
+
+
+def _against(drop_points: float | None) -> str:
+    if drop_points is None:
+        return ""
+    if round(abs(drop_points), 2) == 0:
+        return ", the same as the float model"
+    return f", {points(abs(drop_points))} points {'below' if drop_points > 0 else 'above'} the float model"

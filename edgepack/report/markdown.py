@@ -1,0 +1,83 @@
+"""What does a run look like in a pull request: the verdict first, then one table?"""
+
+from edgepack.report.cells import GLYPHS, cell, place
+from edgepack.report.commands import next_commands
+from edgepack.report.formatting import runtime_name
+from edgepack.report.schema import Report, Row
+from edgepack.report.table import footnotes, remarks, rows, verdicts
+
+COLUMNS = (
+    ("target", "---"),
+    ("artifact", "---"),
+    ("runtime", "---"),
+    ("KiB", "---:"),
+    ("float %", "---:"),
+    ("artifact %", "---:"),
+    ("drop", "---:"),
+    ("p50 ms", "---:"),
+    ("p90 ms", "---:"),
+    ("measured", "---"),
+    ("image MiB", "---:"),
+    ("verdict", "---"),
+)
+QUANTITIES_BEFORE = ("size_kib", "accuracy_float", "accuracy", "drop_points", "p50_ms", "p90_ms")
+SPECIAL = "\\`*_{}[]<>|#~$"
+
+
+def to_markdown(report: Report) -> str:
+    """The report as GitHub-flavoured Markdown, which other renderers read as well."""
+    table = rows(report)
+    notes = footnotes(table)
+    lines = [f"## {escape(report.name)}: edgepack report", ""]
+    if report.smoke:
+        lines += ["**Smoke run**: trained for a moment only, its numbers mean nothing.", ""]
+    for verdict in verdicts(report):
+        sentence = f"**{escape(verdict.headline)}.** {escape(verdict.why)}"
+        lines.append(f"- {GLYPHS[verdict.status]} **{escape(verdict.target)}**: {sentence}")
+        lines += [f"  - missed: {escape(miss)}" for miss in verdict.misses]
+    lines += [f"- {escape(gap.where)}: {escape(gap.reason)}" for gap in report.gaps]
+    lines.append("")
+    if table:
+        lines.append("| " + " | ".join(name for name, _ in COLUMNS) + " |")
+        lines.append("| " + " | ".join(rule for _, rule in COLUMNS) + " |")
+        lines += [_line(row, notes) for row in table]
+        lines += ["", "Accuracies in percent, drop in percentage points against the float model.", ""]
+        lines += [f"{index}. {escape(note)}" for index, note in enumerate(notes, start=1)]
+        lines += [""] if notes else []
+        # What failed stands on top already.
+        open_questions = [(who, reason) for verdict, who, reason in remarks(table) if verdict == "not judged"]
+        lines += [f"- not judged: {escape(who)}: {escape(reason)}" for who, reason in open_questions]
+        lines += [""] if open_questions else []
+    commands = next_commands(report)
+    if commands:
+        lines += ["Next:", "", "```sh", *(command.replace("\n", " ") for command in commands), "```", ""]
+    return "\n".join(lines)
+
+
+def escape(text: str) -> str:
+    """Text that stays what it is in a table cell: one line, nothing read as Markdown or HTML.
+
+    An underscore inside a word, as in a gate's name, means nothing there and stays readable.
+    """
+    escaped = []
+    for index, character in enumerate(text):
+        inside_word = text[index - 1 : index].isalnum() and text[index + 1 : index + 2].isalnum()
+        if character in SPECIAL and not (character == "_" and inside_word):
+            escaped.append("\\")
+        escaped.append(" " if character in "\r\n\t" else character)
+    return "".join(escaped)
+
+
+def _line(row: Row, notes: tuple[str, ...]) -> str:
+    def quantity(field: str) -> str:
+        mark = f" ({notes.index(row.missing[field]) + 1})" if field in row.missing else ""
+        return cell(row, field) + mark
+
+    cells = [
+        escape(row.target),
+        f"`{row.artifact.replace('`', '').replace('|', '')}`",
+        escape(runtime_name(row.runtime)),
+    ]
+    cells += [quantity(field) for field in QUANTITIES_BEFORE]
+    cells += [place(row), quantity("image_mib"), f"{GLYPHS[row.verdict]} {row.verdict}"]
+    return "| " + " | ".join(cell.replace("\n", " ") for cell in cells) + " |"
