@@ -1,0 +1,143 @@
+"""What is in the folder that a person ships for one target, and is it what its manifest says?"""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edgepack.errors import MissingError, RecipeError, VerificationError
+from edgepack.store import file_digest, write_json
+
+MANIFEST_SCHEMA = "edgepack.manifest/1"
+
+
+def publish(folder: Path, *, files: Mapping[str, Path], documents: Mapping[str, object], manifest: dict[str, Any]) -> bool:
+    """Put a bundle's first files into place, all at once.
+
+    A bundle that holds exactly these files already is left alone, with whatever later stages added to it.
+
+    Args:
+        folder: ``out/<recipe>/<target>``.
+        files: Files to copy, by their name in the bundle.
+        documents: JSON documents to write, by name.
+        manifest: The manifest without ``files``.
+
+    Returns:
+        True when the folder was written, False when it was already right.
+    """
+    staging = folder.with_name(f".tmp-{folder.name}-{os.getpid()}")
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    for name, source in files.items():
+        shutil.copyfile(source, staging / name)
+    for name, document in documents.items():
+        write_json(staging / name, document)
+    names = sorted([*files, *documents])
+    manifest = {**manifest, "files": {name: file_digest(staging / name) for name in names}}
+    if _holds(folder, manifest):
+        shutil.rmtree(staging)
+        return False
+    write_json(staging / "manifest.json", manifest)
+    old = folder.with_name(f".old-{folder.name}-{os.getpid()}")
+    if folder.exists():
+        folder.rename(old)
+    staging.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+    return True
+
+
+def seal(folder: Path) -> None:
+    """Bring the manifest's list of files up to date after a stage added some."""
+    manifest = read_manifest(folder)
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and not _ignored(path, folder))
+    files = {str(path.relative_to(folder)): file_digest(path) for path in paths}
+    if files != manifest["files"]:
+        write_json(folder / "manifest.json", {**manifest, "files": files})
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read and check the shape of a bundle's manifest.
+
+    Raises:
+        MissingError: The folder is no bundle.
+        VerificationError: The manifest is damaged.
+    """
+    path = folder / "manifest.json"
+    if not path.is_file():
+        raise MissingError(
+            f"{folder} is no bundle: it has no manifest.json", fix="give a folder that `edgepack run` made: out/<recipe>/<target>"
+        )
+    try:
+        manifest = json.loads(path.read_text())
+    except (ValueError, OSError) as error:
+        raise VerificationError(f"{path} is damaged: {error}", fix="run `edgepack run` again") from error
+    if not isinstance(manifest, dict) or manifest.get("schema") != MANIFEST_SCHEMA:
+        found = manifest.get("schema") if isinstance(manifest, dict) else type(manifest).__name__
+        raise VerificationError(
+            f"{path} has the schema {found!r}; expected {MANIFEST_SCHEMA!r}", fix="use the edgepack version that made it"
+        )
+    required = ("name", "target", "artifacts", "files", "golden", "platform")
+    missing = [key for key in required if key not in manifest]
+    if missing or not isinstance(manifest["files"], dict) or not isinstance(manifest["artifacts"], list):
+        raise VerificationError(
+            f"{path} is damaged: {', '.join(missing) or 'files or artifacts have the wrong form'}",
+            fix="run `edgepack run` again",
+        )
+    return manifest
+
+
+def changed_files(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
+    """Name each file that is missing, altered or unknown; empty when the bundle is whole."""
+    problems = []
+    for name, expected in manifest["files"].items():
+        path = folder / name
+        if ".." in Path(name).parts or Path(name).is_absolute():
+            problems.append(f"{name}: the manifest names a file outside the bundle")
+        elif not path.is_file():
+            problems.append(f"{name} is missing")
+        elif file_digest(path) != expected:
+            problems.append(f"{name} was altered: its sha256 is not the manifest's")
+    present = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file() and not _ignored(p, folder)}
+    problems.extend(f"{name} is not in the manifest" for name in sorted(present - set(manifest["files"])))
+    for artifact in manifest["artifacts"]:
+        if manifest["files"].get(artifact["file"]) != artifact["sha256"]:
+            problems.append(f"manifest.json: {artifact['file']} has two different sha256")
+    return problems
+
+
+def is_bundle(path: Path) -> bool:
+    """True for a folder with a manifest."""
+    return (path / "manifest.json").is_file()
+
+
+def require(path: Path) -> Path:
+    """The folder itself when it is a bundle.
+
+    Raises:
+        RecipeError: It is a run folder (several bundles) rather than one bundle.
+        MissingError: It is neither.
+    """
+    if not is_bundle(path) and path.is_dir():
+        inside = sorted(str(child) for child in path.iterdir() if is_bundle(child))
+        if inside:
+            raise RecipeError(f"{path} holds several bundles; expected one of: {', '.join(inside)}", fix=f"e.g. {inside[0]}")
+    read_manifest(path)
+    return path
+
+
+def _holds(folder: Path, manifest: Mapping[str, Any]) -> bool:
+    try:
+        existing = json.loads((folder / "manifest.json").read_text())
+    except (OSError, ValueError):
+        return False
+    same_rest = {**existing, "files": None} == {**manifest, "files": None}
+    listed = manifest["files"].items()
+    same_files = all((folder / name).is_file() and file_digest(folder / name) == digest for name, digest in listed)
+    return same_rest and same_files
+
+
+def _ignored(path: Path, folder: Path) -> bool:
+    relative = path.relative_to(folder)
+    return str(relative) == "manifest.json" or any(part.startswith(".tmp-") for part in relative.parts)

@@ -1,0 +1,57 @@
+"""edgepack bench: how fast is an artifact, where it runs?"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+PANEL = "Prove"
+
+
+def command(
+    what: Annotated[Path, typer.Argument(metavar="ARTIFACT|BUNDLE", help="A .tflite or .onnx file, or a bundle.")],
+    on: Annotated[str, typer.Option(help="local, docker (the bundle's own image) or docker:IMAGE.")] = "local",
+    runtime: Annotated[str | None, typer.Option(help="Only this runtime.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Inference threads; default: the target's, else 1.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the whole measurement with raw samples as JSON.")] = False,
+) -> int:
+    """Measure load time, first inference and steady latency; explicit threads, real samples where there are any."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from edgepack.cli.output import Progress, print_json
+    from edgepack.errors import DeviceError
+    from edgepack.measurement import measure
+
+    with Progress(quiet=json) as progress:
+        progress.started("bench", str(what))
+        document = measure(what, on=on, runtime=runtime, threads=threads)
+    if json:
+        print_json(document)
+    else:
+        out = Console(highlight=False)
+        table = Table(
+            "artifact", "runtime", "threads", "load ms", "first ms", "p50 ms", "p90 ms", "p99 ms", "runs", "peak MiB",
+            box=None, pad_edge=False,
+        )  # fmt: skip
+        for result in document["results"]:
+            table.add_row(*_row(result))
+        out.print(table)
+        if document["environment"].get("emulated"):
+            out.print("measured under emulation: these times mean nothing")
+    broken = [item for item in document["results"] if item["status"] == "error"]
+    if broken:
+        raise DeviceError(
+            "\n".join(f"{item['artifact']} with {item['runtime']}: {item['reason']}" for item in broken),
+            fix="see the reason above",
+        )
+    return 0
+
+
+def _row(result: dict[str, Any]) -> list[str]:
+    known = [result["artifact"], result["runtime"], str(result["threads"])]
+    if result["status"] == "error":
+        return [*known, "error"]
+    latency = result["latency_ms"]
+    times = (result["load_ms"], result["first_inference_ms"], latency["p50"], latency["p90"], latency["p99"])
+    return [*known, *(f"{value:.3f}" for value in times), str(result["runs"]), f"{result['peak_rss_mib']:.1f}"]

@@ -1,0 +1,57 @@
+"""edgepack image: the container image of a bundle."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+PANEL = "Make"
+
+
+def command(
+    bundle: Annotated[Path, typer.Argument(help="A bundle: out/<recipe>/<target>.")],
+    tag: Annotated[str | None, typer.Option(help="Name of the image; default edgepack/<recipe>:<target>.")] = None,
+    base_image: Annotated[
+        str | None, typer.Option(envvar="EDGEPACK_BASE_IMAGE", help="Base image, instead of the target's.")
+    ] = None,
+    platform: Annotated[str | None, typer.Option(help="linux/amd64 or linux/arm64, instead of the target's.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> int:
+    """Write the build context of a bundle and build its image."""
+    from rich.console import Console
+
+    from edgepack import bundle as bundles
+    from edgepack import imaging
+    from edgepack.cli.output import Progress, print_json
+    from edgepack.errors import MissingError
+    from edgepack.store import explain_os_errors
+    from edgepack.target import Target
+
+    folder = bundles.require(bundle)
+    manifest = bundles.read_manifest(folder)
+    target = Target.model_validate(manifest["target_spec"])
+    options = imaging.Options(
+        tag=tag or imaging.default_tag(folder.resolve().parent.name, manifest["target"]),
+        base_image=base_image or target.image.base,
+        platform=platform or target.image.platform,
+        build=True,
+    )
+    with Progress(quiet=json) as progress, explain_os_errors(folder):
+        _, problems = imaging.make(folder, target, options, progress=lambda event: progress.progress("image", event), force=True)
+        bundles.seal(folder)
+    document = imaging.read(folder) or {}
+    if json:
+        print_json(document)
+    elif document["status"] == "built":
+        out = Console(highlight=False)
+        out.print(f"{document['tag']}  {document['size_mib']:.1f} MiB  {document['id']}", soft_wrap=True)
+        for layer in document["layers"]:
+            out.print(f"  {layer['name']:<10} {layer['size_mib']:>8.1f} MiB")
+    if document["status"] != "built":
+        raise MissingError(
+            f"no image was built: {document['reason']}. The context is in {folder / 'image'}",
+            fix=f"start a container engine and try again, or later: {document['command']}",
+        )
+    if problems:
+        raise problems[0]
+    return 0

@@ -1,0 +1,81 @@
+"""edgepack run: from a recipe to bundles."""
+
+import os
+import time
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+PANEL = "Make"
+
+StageName = Literal["data", "train", "compress", "export", "verify", "image", "bench", "report"]
+
+
+def command(
+    recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.")],
+    target: Annotated[list[str] | None, typer.Option(help="Target name or file; repeatable. Replaces the recipe's.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for results.")] = Path("out"),
+    from_: Annotated[StageName | None, typer.Option("--from", help="Run this stage and all later ones again.")] = None,
+    to: Annotated[StageName, typer.Option(help="Stop after this stage.")] = "report",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one key, e.g. training.epochs=3.")
+    ] = None,
+    base_image: Annotated[
+        str | None, typer.Option(envvar="EDGEPACK_BASE_IMAGE", help="Base image, instead of each target's own.")
+    ] = None,
+    smoke: Annotated[bool, typer.Option(help="One epoch on a few samples, to see that everything works.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the report as JSON on standard output.")] = False,
+) -> int:
+    """Train, compress, export, verify, package, measure and report, as a recipe says."""
+    from edgepack.cli.output import Progress, console, error_document, print_json
+    from edgepack.pipeline import run
+    from edgepack.plan import make_plan
+
+    begun = time.monotonic()
+    plan = make_plan(
+        recipe,
+        out=out,
+        target_names=target or (),
+        overrides=set_ or (),
+        smoke=smoke,
+        from_stage=from_,
+        to_stage=to,
+        base_image=base_image,
+    )
+    with Progress(quiet=json) as progress:
+        outcome = run(plan, progress)
+    if json:
+        print_json(_document(outcome.folder, [error_document(error) for error in outcome.errors], outcome.worked))
+    elif to == "report":
+        _show(outcome.folder)
+    err = console()
+    for error in outcome.errors:
+        err.print(f"error: {error}", markup=False, style="red", soft_wrap=True)
+    if not outcome.worked and not outcome.errors:
+        err.print(f"nothing to do: every result was up to date ({time.monotonic() - begun:.1f} s)")
+    return outcome.errors[0].exit_code if outcome.errors else 0
+
+
+def _document(folder: Path, errors: list[dict[str, object]], worked: bool) -> dict[str, object]:
+    from json import loads
+
+    path = folder / "report.json"
+    report = loads(path.read_text()) if path.exists() else None
+    return {"schema": "edgepack.result/1", "folder": str(folder), "worked": worked, "errors": errors, "report": report}
+
+
+def _show(folder: Path) -> None:
+    from rich.console import Console
+
+    from edgepack.report import collect, next_commands
+    from edgepack.report.console import rich_table
+
+    report = collect(folder)
+    width = None if os.isatty(1) else 140
+    out = Console(highlight=False, width=width)
+    out.print(rich_table(report))
+    out.print(f"\nreport: {folder / 'report.html'}", soft_wrap=True)
+    out.print("\nnext:")
+    for line in next_commands(report):
+        out.print(f"  {line}", soft_wrap=True, markup=False)

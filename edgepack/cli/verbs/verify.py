@@ -1,0 +1,33 @@
+"""edgepack verify: is a bundle whole, and does it still answer as it did?"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+PANEL = "Prove"
+
+
+def command(
+    bundle: Annotated[Path, typer.Argument(help="A bundle: out/<recipe>/<target>.")],
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> int:
+    """Check hashes, golden samples and gates of a bundle; runs anywhere, any time."""
+    from rich.console import Console
+
+    from edgepack.checks import check_bundle
+    from edgepack.cli.output import print_json
+
+    result = check_bundle(bundle)
+    if json:
+        print_json(result)
+        return 0
+    out = Console(highlight=False)
+    out.print(f"files    {result['files']} whole")
+    for item in result["golden"]:
+        same = "identical" if item["identical"] else f"within tolerance (max difference {item['max_abs_difference']:.3g})"
+        out.print(f"golden   {item['artifact']} with {item['runtime']}: {same}")
+    for gate in result["gates"]:
+        out.print(f"gate     {gate['artifact']} {gate['gate']}: {gate['status']}")
+    out.print("verified")
+    return 0

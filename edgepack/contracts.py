@@ -1,0 +1,196 @@
+"""What does each kind of extension promise: data source, model source, technique, format?
+
+An extension is a module in a folder; its file name is the name in the recipe. The protocols below say which names
+the module must hold. `tests/unit/test_contracts.py` holds every file of each folder to them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+
+from pydantic import Field, NonNegativeFloat, model_validator
+
+from edgepack.config import Config
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edgepack.dataset import Dataset
+    from edgepack.training.config import Training
+
+    Array = NDArray[np.generic]
+
+Precision = Literal["float32", "int8"]
+Progress = Callable[[Mapping[str, Any]], None]
+"""Called with small JSON-ready events: ``{"text": ...}`` or ``{"step": 3, "steps": 10, "text": ...}``."""
+
+
+class Split(Config):
+    """Shares of the samples held out where the source brings no split of its own."""
+
+    validation: NonNegativeFloat = Field(0.15, lt=1, description="share of samples for validation, as a fraction")
+    test: NonNegativeFloat = Field(0.15, lt=1, description="share of samples for the final test, as a fraction")
+
+    @model_validator(mode="after")
+    def _leaves_training_samples(self) -> "Split":
+        if self.validation + self.test >= 1:
+            raise ValueError("validation and test together must be below 1")
+        return self
+
+
+class Preprocessing(Config):
+    """What is done to raw values before the model sees them: ``x * scale + offset``, in float32."""
+
+    scale: float = Field(1.0, description="factor, e.g. 0.00392156862745098 for bytes to [0, 1]")
+    offset: float = Field(0.0, description="added after scaling")
+
+
+class DataConfig(Config):
+    """Keys that every data source shares."""
+
+    preprocessing: Preprocessing = Field(default_factory=Preprocessing, description="raw value -> model input")
+    split: Split = Field(default_factory=Split, description="how samples without a split are divided")
+    labels: tuple[str, ...] | None = Field(None, description="class names in label order; absent = the source's own")
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Raw samples ``x`` of shape (n, ...) in the source's dtype with integer class labels ``y`` of shape (n,)."""
+
+    x: "Array"
+    y: "Array"
+
+
+@dataclass(frozen=True)
+class RawData:
+    """What a data source returns.
+
+    Attributes:
+        train: All samples, or the training ones when the source has a split of its own.
+        validation: The source's own validation samples, or None.
+        test: The source's own test samples, or None.
+        labels: Class names in label order.
+    """
+
+    train: Samples
+    validation: Samples | None
+    test: Samples | None
+    labels: tuple[str, ...]
+
+
+class DataSource(Protocol):
+    """A module in ``edgepack/data``."""
+
+    Config: type[DataConfig]
+
+    def identity(self, config: Any, base: Path) -> object:
+        """JSON-ready value that changes when the data may have changed; quick, reads no sample."""
+
+    def load(self, config: Any, base: Path) -> RawData:
+        """Read all samples. Relative paths are read against ``base``, the recipe's folder."""
+
+
+class ModelConfig(Config):
+    """Keys that every model source shares."""
+
+    default_epochs: ClassVar[int] = 10
+
+
+class ModelSource(Protocol):
+    """A module in ``edgepack/models``."""
+
+    Config: type[ModelConfig]
+
+    def identity(self, config: Any, base: Path) -> object:
+        """JSON-ready value that changes when the model may have changed."""
+
+    def build(self, config: Any, base: Path, *, input_shape: tuple[int, ...], classes: int) -> Any:
+        """Return a tf_keras model; ``input_shape`` is without the batch axis."""
+
+
+class TechniqueConfig(Config):
+    """Keys that every compression step shares."""
+
+
+@dataclass(frozen=True)
+class LayerNote:
+    """What a technique did to one layer, and why."""
+
+    layer: str
+    class_name: str
+    status: Literal["quantised", "pruned", "passed through", "blocked", "skipped"]
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class TechniqueContext:
+    """What a technique may use besides the model, the data and its own configuration."""
+
+    training: "Training"
+    seed: int
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class TechniqueResult:
+    """A new tf_keras model and what happened to it.
+
+    Attributes:
+        model: The model after the step.
+        quantised: True when the model carries fake-quantisation nodes from here on.
+        layers: One note per layer.
+        metrics: Figures to report, e.g. ``{"sparsity": 0.5}``; fractions in [0, 1].
+        curve: One entry per epoch, as in Keras' ``History``.
+    """
+
+    model: Any
+    quantised: bool
+    layers: Sequence[LayerNote] = ()
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    curve: Sequence[Mapping[str, float]] = ()
+
+
+class Technique(Protocol):
+    """A module in ``edgepack/techniques``."""
+
+    Config: type[TechniqueConfig]
+
+    def apply(self, model: Any, data: "Dataset", config: Any, *, context: TechniqueContext) -> TechniqueResult:
+        """Compress a tf_keras model and return the new one."""
+
+
+class ExportConfig(Config):
+    """Keys that every export shares."""
+
+    precision: Precision = Field(description="number format of weights and activations")
+
+
+@dataclass(frozen=True)
+class ExportContext:
+    """What a format may use.
+
+    Attributes:
+        float_model: Folder-independent path of the last float tf_keras model (``.keras``).
+        quantised_model: Path of the fake-quantised model, or None when the recipe has no QAT step.
+        calibration: float32 model inputs of shape (n, ...) for post-training quantisation.
+        other: Makes (once) and returns the file of another format and precision, for formats derived from it.
+        name: The model's name, for metadata inside the file.
+    """
+
+    float_model: Path
+    quantised_model: Path | None
+    calibration: "Array"
+    other: Callable[[str, Precision], Path]
+    name: str
+
+
+class Format(Protocol):
+    """A module in ``edgepack/formats``."""
+
+    Config: type[ExportConfig]
+    SUFFIX: str
+
+    def convert(self, config: Any, out: Path, *, context: ExportContext) -> None:
+        """Write the artifact to ``out``; ConversionError names the layer and operation that cannot be carried."""

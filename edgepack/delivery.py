@@ -1,0 +1,199 @@
+"""What does one target get: its bundle, its image, its measurement, its verdict?"""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgepack import bundle, imaging, latency, store
+from edgepack.environment import describe
+from edgepack.errors import EdgepackError, RecipeError
+from edgepack.store import Entry
+from edgepack.target import Target, runtime_format
+from edgepack.verify import gates
+from edgepack.verify.gates import Judgement
+
+if TYPE_CHECKING:
+    from edgepack.pipeline import Plan, _Run
+
+
+def deliver(plan: "Plan", target: Target, lineage: Mapping[str, Any], work: "_Run") -> list[EdgepackError]:
+    """Publish the bundle of one target, then build its image and measure it.
+
+    Returns:
+        What went wrong for this target; its bundle holds whatever could be made.
+    """
+    folder = plan.run_folder / target.name
+    errors: list[EdgepackError] = []
+    verified: Entry = lineage["verify"]
+    start = time.monotonic()
+    verification, failed = _verification(plan, target, verified, lineage["export"])
+    with store.explain_os_errors(folder):
+        changed = _publish(plan, target, lineage, verification, folder)
+    work.worked = work.worked or changed
+    work.observer.finished("bundle", target.name, seconds=time.monotonic() - start, cached=not changed)
+    problem = gates.error_for(failed, target.name)
+    if problem is not None:
+        errors.append(problem)
+        work.observer.failed("verify", target.name, problem.message)
+
+    def step(stage: str, action: Callable[[Callable[[Mapping[str, Any]], None]], tuple[bool, list[EdgepackError]]]) -> None:
+        if not plan.runs(stage):
+            return
+        begun = time.monotonic()
+        reason = None
+        cached = False
+        try:
+            with store.explain_os_errors(folder):
+                cached, problems = action(lambda event: work.observer.progress(stage, event))
+        except EdgepackError as error:
+            problems = [error]
+        for error in problems:
+            reason = error.message
+            work.observer.failed(stage, target.name, error.message)
+        errors.extend(problems)
+        seconds = time.monotonic() - begun
+        work.worked = work.worked or not cached
+        if not problems:
+            work.observer.finished(stage, target.name, seconds=seconds, cached=cached)
+        work.record(stage, seconds=round(seconds, 3), cached=cached, reason=reason)
+
+    step("image", lambda progress: _image(plan, target, folder, progress))
+    step("bench", lambda progress: _bench(plan, target, folder, verification, progress))
+    with store.explain_os_errors(folder):
+        bundle.seal(folder)
+    return errors
+
+
+def _verification(
+    plan: "Plan", target: Target, verified: Entry, exported: Entry
+) -> tuple[dict[str, Any], list[Judgement]]:
+    """The part of the verification that concerns a target, held against the gates."""
+    document = json.loads((verified.path / "verify.json").read_text())
+    files = {record["file"] for record in document["artifacts"] if _fits(target, record["file"], record["runtime"])}
+    if not files:
+        raise RecipeError(
+            f"target {target.name}: none of the recipe's exports suits it; it takes {', '.join(sorted(target.formats()))} "
+            f"in {', '.join(target.precisions)}",
+            fix="add such an export to the recipe, or drop the target",
+        )
+    records = [r for r in document["artifacts"] if _fits(target, r["file"], r["runtime"])]
+    judgements: list[Judgement] = []
+    for record in records:
+        name = f"{record['file']}@{record['runtime']}"
+        judgements += gates.judge_artifact(
+            plan.recipe.gates,
+            artifact=name,
+            accuracy=record["accuracy"],
+            drop=record["drop"],
+            top1_agreement=record["top1_agreement"],
+            judged=not plan.smoke,
+        )
+        if ".float32." in record["file"]:
+            same = record["status"] == "ok"
+            judgements.append(Judgement("float_parity", name, 0.0, record["max_abs_error"], "ok" if same else "failed"))
+    for name in sorted(files):
+        size = (exported.path / name).stat().st_size
+        judgements += gates.judge_size(plan.recipe.gates, target.budgets, artifact=name, size_bytes=size)
+    failed = [item for item in judgements if item.status == "failed"]
+    for record in records:
+        name = f"{record['file']}@{record['runtime']}"
+        missed = [item for item in failed if item.artifact == name and item.gate in gates.QUALITY]
+        record["status"] = "failed" if missed else "ok"
+        record["reasons"] = [f"{item.gate}: {item.value:.4g}, limit {item.limit:.4g}" for item in missed]
+    pairs = [p for p in document["pairs"] if p["a"]["file"] in files and p["b"]["file"] in files]
+    result = {**document, "artifacts": records, "pairs": pairs, "gates": [item.to_dict() for item in judgements]}
+    return result, failed
+
+
+def _fits(target: Target, file: str, runtime: str) -> bool:
+    return runtime in target.runtimes and file.split(".")[1] in target.precisions
+
+
+def _publish(
+    plan: "Plan", target: Target, lineage: Mapping[str, Any], verification: dict[str, Any], folder: Path
+) -> bool:
+    exported: Entry = lineage["export"]
+    verified: Entry = lineage["verify"]
+    files = list(dict.fromkeys(record["file"] for record in verification["artifacts"]))
+    tensors = json.loads((verified.path / "tensors.json").read_text())
+    data = json.loads((lineage["data"].path / "data.json").read_text())
+    chain = [
+        {"stage": "data", "digest": lineage["data"].digest},
+        {"stage": "train", "digest": lineage["train"].digest},
+        *({"stage": "compress", "digest": entry.digest} for entry in lineage["compress"]),
+        {"stage": "export", "digest": exported.digest},
+    ]
+    artifacts = []
+    for name in files:
+        path = exported.path / name
+        runtimes = [r for r in target.runtimes if runtime_format(r) == path.suffix.lstrip(".")]
+        artifacts.append(
+            {
+                "file": name,
+                "format": path.suffix.lstrip("."),
+                "precision": name.split(".")[1],
+                "sha256": store.file_digest(path),
+                "size_bytes": path.stat().st_size,
+                "runtimes": runtimes,
+                **tensors["tensors"][f"{name}@{runtimes[0]}"],
+                "tolerance": tensors["tolerances"][name],
+                "lineage": chain,
+            }
+        )
+    manifest = {
+        "schema": bundle.MANIFEST_SCHEMA,
+        "name": plan.recipe.name,
+        "target": target.name,
+        "platform": target.platform,
+        "threads": target.threads,
+        "smoke": plan.smoke,
+        "task": "classification",
+        "recipe_sha256": plan.recipe.sha256(),
+        "recipe": plan.recipe.resolved(),
+        "target_spec": target.model_dump(mode="json"),
+        "data_fingerprint": data["fingerprint"],
+        "labels": data["labels"],
+        "preprocessing": data["preprocessing"],
+        "artifacts": artifacts,
+        "golden": {"file": "golden.npz", "samples": plan.recipe.verify.golden},
+        "tools": {key: value for key, value in describe().items() if value is not None},
+    }
+    sources = {name: exported.path / name for name in files}
+    sources["golden.npz"] = verified.path / "golden.npz"
+    return bundle.publish(folder, files=sources, documents={"verify.json": verification}, manifest=manifest)
+
+
+def _image(
+    plan: "Plan", target: Target, folder: Path, progress: Callable[[Mapping[str, Any]], None]
+) -> tuple[bool, list[EdgepackError]]:
+    options = imaging.Options(
+        tag=imaging.default_tag(plan.run_folder.name, target.name),
+        base_image=plan.base_image or target.image.base,
+        platform=target.image.platform,
+        build=target.image.build,
+    )
+    return imaging.make(folder, target, options, progress=progress, force=plan.forced("image"))
+
+
+def _bench(
+    plan: "Plan",
+    target: Target,
+    folder: Path,
+    verification: Mapping[str, Any],
+    progress: Callable[[Mapping[str, Any]], None],
+) -> tuple[bool, list[EdgepackError]]:
+    # A wrong model has no latency: only what passed verification is timed.
+    passed = sorted({r["file"] for r in verification["artifacts"] if r["status"] == "ok"})
+    protocol = latency.Protocol.of(plan.recipe.bench, quick=plan.smoke)
+    return latency.measure_bundle(
+        folder,
+        target,
+        passed,
+        protocol,
+        gates=plan.recipe.gates,
+        judged=not plan.smoke,
+        progress=progress,
+        force=plan.forced("bench"),
+    )

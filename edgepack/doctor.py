@@ -1,0 +1,89 @@
+"""Is everything there that edgepack needs, and what will happen to each layer of a model?"""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any, Literal
+
+from edgepack import worker
+from edgepack.environment import PACKAGES, describe, host_platform
+from edgepack.recipe import Recipe
+from edgepack.recipe import load as load_recipe
+from edgepack.stages.request import Request
+
+ENOUGH_DISK_GIB = 5.0
+
+
+def examine_environment() -> dict[str, Any]:
+    """Check versions, container engine, emulation, accelerators and disk; never fails."""
+    facts = describe()
+    checks = [
+        _check("python", "ok", f"{facts['python']} on {facts['system']}, {host_platform()}"),
+        _check("processor", "ok", f"{facts['cpu']}, {facts['cores']} cores"),
+    ]
+    for name in PACKAGES:
+        version = facts[name]
+        checks.append(_check(name, "ok" if version else "missing", str(version or f"not installed: pip install {name}")))
+    checks += [_engine(), _emulation(), _accelerators(), _disk(Path.cwd())]
+    return {"schema": "edgepack.doctor/1", "checks": checks}
+
+
+def examine_model(path: Path) -> dict[str, Any]:
+    """Say what quantisation and pruning will do with each layer of a saved model or of a recipe's model.
+
+    Raises:
+        MissingError: There is nothing at that path.
+        RecipeError: It is no readable model or recipe.
+    """
+    if path.suffix in (".yaml", ".yml"):
+        recipe, base = load_recipe(path), path.resolve().parent
+    else:
+        recipe, base = _recipe_for(path), Path.cwd()
+    with tempfile.TemporaryDirectory(prefix="edgepack-") as folder:
+        request = Request(recipe, base, Path(folder), {}, False, lambda event: None, {})
+        return worker.call("edgepack.stages.doctor", request, log_path=Path(folder) / "log")
+
+
+def _recipe_for(model: Path) -> Recipe:
+    return Recipe.model_validate(
+        {
+            "name": "doctor",
+            "data": {"npz": "none"},
+            "model": {"file": str(model.resolve())},
+            "export": [{"format": "tflite", "precision": "float32"}],
+            "targets": ["none"],
+        }
+    )
+
+
+def _check(name: str, status: Literal["ok", "missing", "note"], text: str) -> dict[str, str]:
+    return {"name": name, "status": status, "text": text}
+
+
+def _engine() -> dict[str, str]:
+    from edgepack.images import engine
+
+    status = engine.status()
+    if status.version is None:
+        return _check("container engine", "missing", f"{status.reason}; images will be left as build contexts")
+    return _check("container engine", "ok", f"Docker {status.version}")
+
+
+def _emulation() -> dict[str, str]:
+    handlers = Path("/proc/sys/fs/binfmt_misc")
+    found = sorted(path.name.removeprefix("qemu-") for path in handlers.glob("qemu-*")) if handlers.is_dir() else []
+    if not found:
+        return _check("emulation", "note", "none registered: images of other architectures can be built, not run")
+    return _check("emulation", "ok", ", ".join(found))
+
+
+def _accelerators() -> dict[str, str]:
+    devices = [str(path) for path in (Path("/dev/nvidia0"), Path("/dev/dri/renderD128"), Path("/dev/apex_0")) if path.exists()]
+    return _check("accelerators", "ok" if devices else "note", ", ".join(devices) or "none found")
+
+
+def _disk(path: Path) -> dict[str, str]:
+    free_gib = shutil.disk_usage(path).free / 2**30
+    text = f"{free_gib:.1f} GiB free in {os.fspath(path)}"
+    return _check("disk", "ok" if free_gib > ENOUGH_DISK_GIB else "note", text)

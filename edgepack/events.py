@@ -1,0 +1,36 @@
+"""What does a run tell while it works?"""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+
+class Observer(Protocol):
+    """Is told what a run does; the command line shows it, a script may ignore it."""
+
+    def started(self, stage: str, label: str) -> None:
+        """A stage begins to work; ``label`` says on what."""
+
+    def progress(self, stage: str, event: Mapping[str, Any]) -> None:
+        """A stage goes on: ``text``, and ``step`` of ``steps`` where they are known."""
+
+    def finished(self, stage: str, label: str, *, seconds: float, cached: bool) -> None:
+        """A stage is complete; ``cached``: nothing had to be done."""
+
+    def failed(self, stage: str, label: str, message: str) -> None:
+        """A stage failed for one target; the others go on."""
+
+
+class Silent:
+    """An observer that shows nothing."""
+
+    def started(self, stage: str, label: str) -> None:
+        """See `Observer`."""
+
+    def progress(self, stage: str, event: Mapping[str, Any]) -> None:
+        """See `Observer`."""
+
+    def finished(self, stage: str, label: str, *, seconds: float, cached: bool) -> None:
+        """See `Observer`."""
+
+    def failed(self, stage: str, label: str, message: str) -> None:
+        """See `Observer`."""

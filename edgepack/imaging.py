@@ -1,0 +1,179 @@
+"""How does a bundle get its container image, and what is left when no engine can build it?"""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from edgepack import bundle
+from edgepack.errors import BudgetError, EdgepackError
+from edgepack.store import code_digest, key_of, write_json
+from edgepack.target import Target
+
+IMAGE_SCHEMA = "edgepack.image/1"
+Progress = Callable[[Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to build.
+
+    Attributes:
+        tag: Name of the image.
+        base_image: Image to start from.
+        platform: ``linux/amd64`` or ``linux/arm64``.
+        build: False leaves the context and the command only.
+    """
+
+    tag: str
+    base_image: str
+    platform: str
+    build: bool
+
+
+def default_tag(recipe: str, target: str) -> str:
+    """``edgepack/<recipe>:<target>``."""
+    return f"edgepack/{recipe}:{target}"
+
+
+def wheel_cache() -> Path:
+    """Folder that keeps downloaded wheels between runs: ``$XDG_CACHE_HOME/edgepack/wheels``."""
+    root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(root) / "edgepack" / "wheels"
+
+
+def make(
+    folder: Path, target: Target, options: Options, *, progress: Progress, force: bool = False
+) -> tuple[bool, list[EdgepackError]]:
+    """Write a bundle's build context and build it when an engine answers.
+
+    ``image/image.json`` says what was done. Where no engine answers that is no error: the context and the command
+    that builds it later are there.
+
+    Returns:
+        Whether everything was there already, and what went wrong: a budget that was missed. The bundle keeps the
+        context when the engine or the base image fails.
+
+    Raises:
+        EdgepackError: The context could not be written, or the image could not be built.
+    """
+    from edgepack.images import context, engine
+
+    manifest = bundle.read_manifest(folder)
+    status = engine.status()
+    key = key_of(
+        {name: manifest["files"][name] for name in _model_files(manifest)},
+        asdict(options),
+        target.model_dump(mode="json"),
+        code_digest("images", "runner", "imaging"),
+        status.version is not None,
+    )
+    previous = read(folder)
+    if not force and previous is not None and previous.get("key") == key and _still_there(previous):
+        return True, _judge(previous, target)
+    made = context.write(
+        folder,
+        family=target.image.family,
+        platform=options.platform,
+        runtimes=target.runtimes,
+        base_image=options.base_image,
+        python_version=target.image.python,
+        labels=labels(manifest),
+        wheel_cache=wheel_cache(),
+        progress=lambda text: progress({"label": "image", "text": text}),
+    )
+    document: dict[str, Any] = {
+        "schema": IMAGE_SCHEMA,
+        "key": key,
+        "status": "context only",
+        "reason": None,
+        "tag": options.tag,
+        "id": None,
+        "platform": options.platform,
+        "base_image": options.base_image,
+        "base_digest": None,
+        "size_mib": None,
+        "layers": [],
+        "packages": [asdict(package) for package in made.packages],
+        "command": engine.build_command(folder / "image", options.tag, options.platform, options.base_image),
+    }
+    if not options.build:
+        document["reason"] = f"target {target.name} asks for the build context only (image.build: false)"
+    elif status.version is None:
+        document["reason"] = status.reason
+    else:
+        try:
+            image = engine.build(
+                made.path,
+                tag=options.tag,
+                platform=options.platform,
+                base_image=options.base_image,
+                progress=lambda text: progress({"label": "image", "text": text}),
+            )
+        except EdgepackError as error:
+            write(folder, {**document, "key": None, "status": "failed", "reason": error.message})
+            raise
+        document |= {
+            "status": "built",
+            "id": image.id,
+            "base_digest": image.base_digest,
+            "size_mib": round(image.size_mib, 3),
+            "layers": [{"name": layer.name, "size_mib": round(layer.size_mib, 3)} for layer in image.layers],
+        }
+    write(folder, document)
+    return False, _judge(document, target)
+
+
+def read(folder: Path) -> dict[str, Any] | None:
+    """``image/image.json`` of a bundle, or None."""
+    try:
+        document = json.loads((folder / "image" / "image.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def write(folder: Path, document: Mapping[str, Any]) -> None:
+    """Write ``image/image.json``."""
+    write_json(folder / "image" / "image.json", document)
+
+
+def labels(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """OCI labels of a bundle's image (https://github.com/opencontainers/image-spec/blob/main/annotations.md)."""
+    from edgepack import __version__
+
+    return {
+        "org.opencontainers.image.title": f"{manifest['name']} for {manifest['target']}",
+        "org.opencontainers.image.version": manifest["recipe_sha256"][:12],
+        "org.opencontainers.image.vendor": f"edgepack {__version__}",
+        "io.edgepack.recipe-sha256": manifest["recipe_sha256"],
+        "io.edgepack.target": manifest["target"],
+        "io.edgepack.model-sha256": ",".join(artifact["sha256"] for artifact in manifest["artifacts"]),
+    }
+
+
+def _model_files(manifest: Mapping[str, Any]) -> list[str]:
+    return [*(artifact["file"] for artifact in manifest["artifacts"]), manifest["golden"]["file"]]
+
+
+def _still_there(document: Mapping[str, Any]) -> bool:
+    if document["status"] != "built":
+        return True
+    from edgepack.images import engine
+
+    return engine.has_image(document["id"])
+
+
+def _judge(document: Mapping[str, Any], target: Target) -> list[EdgepackError]:
+    limit, size = target.budgets.image_mib, document.get("size_mib")
+    if limit is None or size is None or size <= limit:
+        return []
+    parts = ", ".join(f"{layer['name']} {layer['size_mib']:.1f}" for layer in document["layers"])
+    return [
+        BudgetError(
+            f"{target.name}: the image has {size:.1f} MiB, the budget is {limit:g} MiB ({parts})",
+            fix="use a smaller base image or fewer runtimes, or raise budgets.image_mib in the target",
+        )
+    ]

@@ -1,0 +1,1 @@
+"""What edgepack knows about tf_keras models as such: load, save, inspect, annotate."""

@@ -1,0 +1,228 @@
+"""How fast is each artifact of a bundle on this host and in its container?"""
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from edgepack import bundle, imaging
+from edgepack.environment import cpu_model, host_platform
+from edgepack.errors import DeviceError, EdgepackError, VerificationError
+from edgepack.recipe import Bench, Gates
+from edgepack.store import PACKAGE, code_digest, key_of, write_json
+from edgepack.target import Target
+from edgepack.transports import Transport, connect
+from edgepack.verify import gates as judge
+
+LATENCIES_SCHEMA = "edgepack.latencies/1"
+VERIFY_TIMEOUT_S = 900
+Progress = Callable[[Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How long a measurement goes on: warm-up and timed part in seconds, smallest number of runs."""
+
+    warmup_s: float
+    min_runs: int
+    min_time_s: float
+
+    @classmethod
+    def of(cls, bench: Bench, *, quick: bool) -> "Protocol":
+        """The recipe's protocol, or a short one that only shows that measuring works."""
+        return cls(0.1, 10, 0.1) if quick else cls(bench.warmup_s, bench.min_runs, bench.min_time_s)
+
+    def arguments(self) -> list[str]:
+        """The runner's command-line options."""
+        return [
+            "--warmup-s",
+            str(self.warmup_s),
+            "--min-runs",
+            str(self.min_runs),
+            "--min-time-s",
+            str(self.min_time_s),
+        ]
+
+
+def host_runner() -> list[str]:
+    """Words that start the runner on this host."""
+    return [sys.executable, "-m", "edgepack.runner"]
+
+
+def host_environment() -> dict[str, str]:
+    """Environment in which the runner finds this very edgepack, installed or not."""
+    return {"PYTHONPATH": str(PACKAGE.parent)}
+
+
+def run_runner(
+    device: Transport, words: Sequence[str], *, timeout_s: float, env: Mapping[str, str] | None = None
+) -> tuple[dict[str, Any], int]:
+    """Run a verb of the runner on a device and read the document that it prints.
+
+    Returns:
+        The document and the runner's exit code.
+
+    Raises:
+        DeviceError: It printed no document.
+    """
+    done = device.run(words, timeout_s=timeout_s, env=env)
+    try:
+        document = json.loads(done.stdout)
+    except ValueError as error:
+        raise DeviceError(
+            f"the runner printed no result (exit code {done.returncode}): {done.tail()}",
+            fix="start it by hand to see more: " + " ".join(words),
+        ) from error
+    return document, done.returncode
+
+
+def bench_words(protocol: Protocol, files: Sequence[str], *, runtime: str | None, threads: int | None) -> list[str]:
+    """The runner's words for a measurement of some of a bundle's files."""
+    chosen = [word for name in files for word in ("--artifact", name)]
+    extra = (["--runtime", runtime] if runtime else []) + (["--threads", str(threads)] if threads else [])
+    return ["bench", *chosen, *extra, *protocol.arguments()]
+
+
+def timeout_s(protocol: Protocol, results: int) -> float:
+    """Hard limit for a measurement: the runner's own limits per artifact, and room to start."""
+    return 120 + results * (protocol.warmup_s + 60 + 120)
+
+
+def measure_bundle(
+    folder: Path,
+    target: Target,
+    files: Sequence[str],
+    protocol: Protocol,
+    *,
+    gates: Gates,
+    judged: bool,
+    progress: Progress,
+    force: bool = False,
+) -> tuple[bool, list[EdgepackError]]:
+    """Measure the verified files of a bundle and write ``latency.json``.
+
+    Returns:
+        Whether the measurement was there already, and what went wrong: budgets that were missed, outputs that
+        differ in the container.
+
+    Raises:
+        EdgepackError: The host or the container could not measure.
+    """
+    image = imaging.read(folder) or {}
+    manifest = bundle.read_manifest(folder)
+    key = key_of(
+        {name: manifest["files"][name] for name in files},
+        image.get("id"),
+        asdict(protocol),
+        target.threads,
+        gates.model_dump(),
+        target.budgets.model_dump(),
+        cpu_model(),
+        code_digest("runner", "latency"),
+    )
+    path = folder / "latency.json"
+    previous = read(folder)
+    if not force and previous is not None and previous.get("key") == key:
+        return True, _problems(previous, target)
+    document: dict[str, Any] = {
+        "schema": LATENCIES_SCHEMA,
+        "key": key,
+        "host": None,
+        "host_reason": None,
+        "container": None,
+        "container_reason": None,
+        "golden": None,
+        "identical": {},
+        "gates": [],
+    }
+    limit_s = timeout_s(protocol, len(files) * len(target.runtimes))
+    words = bench_words(protocol, files, runtime=None, threads=target.threads)
+    if not files:
+        document["host_reason"] = document["container_reason"] = "no artifact passed verification"
+    elif target.platform != host_platform():
+        document["host_reason"] = f"this host is {host_platform()}, the target {target.platform}"
+    elif not _runs_here(target):
+        document["host_reason"] = f"this host cannot run {', '.join(target.runtimes)}"
+    else:
+        progress({"label": "bench", "text": f"measuring {len(files)} artifacts on this host"})
+        with connect("local") as device:
+            argv = [*host_runner(), *words, "--bundle", str(folder.resolve())]
+            document["host"], _ = run_runner(device, argv, timeout_s=limit_s, env=host_environment())
+    if files and image.get("status") == "built":
+        document |= _in_container(image, words, files, limit_s, progress)
+    elif files:
+        document["container_reason"] = image.get("reason") or "no image was built"
+    document["gates"] = _judgements(document, gates, target, judged=judged)
+    write_json(path, document)
+    return False, _problems(document, target)
+
+
+def read(folder: Path) -> dict[str, Any] | None:
+    """``latency.json`` of a bundle, or None."""
+    try:
+        document = json.loads((folder / "latency.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _in_container(
+    image: Mapping[str, Any], words: Sequence[str], files: Sequence[str], limit_s: float, progress: Progress
+) -> dict[str, Any]:
+    """Verify, then measure, inside the image."""
+    chosen = [word for name in files for word in ("--artifact", name)]
+    with connect(f"docker:{image['tag']}") as device:
+        progress({"label": "bench", "text": f"verifying golden samples in {image['tag']}"})
+        golden, _ = run_runner(device, ["verify", *chosen], timeout_s=VERIFY_TIMEOUT_S)
+        progress({"label": "bench", "text": f"measuring {len(files)} artifacts in {image['tag']}"})
+        measured, _ = run_runner(device, words, timeout_s=limit_s)
+    identical = {f"{item['artifact']}@{item['runtime']}": bool(item["identical"]) for item in golden["results"]}
+    return {"container": measured, "golden": golden, "identical": identical}
+
+
+def _runs_here(target: Target) -> bool:
+    """False when every runtime of the target needs hardware that this host lacks."""
+    from edgepack.runner.sessions import load
+
+    return any(not getattr(load(runtime), "ACCELERATOR", False) for runtime in target.runtimes)
+
+
+def _judgements(document: Mapping[str, Any], gates: Gates, target: Target, *, judged: bool) -> list[dict[str, Any]]:
+    """Hold p90 against the budgets: in the container when there is one, else on the host."""
+    source = document["container"] or document["host"]
+    if source is None:
+        return []
+    real = judged and not source["environment"].get("emulated")
+    found: list[judge.Judgement] = []
+    for result in source["results"]:
+        p90 = (result.get("latency_ms") or {}).get("p90")
+        name = f"{result['artifact']}@{result['runtime']}"
+        found += judge.judge_latency(gates, target.budgets, artifact=name, p90_ms=p90, judged=real)
+    return [item.to_dict() for item in found]
+
+
+def _problems(document: Mapping[str, Any], target: Target) -> list[EdgepackError]:
+    problems: list[EdgepackError] = []
+    wrong = [item for item in (document.get("golden") or {}).get("results", ()) if item["status"] == "failed"]
+    if wrong:
+        problems.append(
+            VerificationError(
+                "\n".join(f"{target.name}: {item['artifact']} in the container: {item['reason']}" for item in wrong),
+                fix="build the image again; if that does not help, report it",
+            )
+        )
+    for where in ("host", "container"):
+        results = (document.get(where) or {}).get("results", ())
+        broken = [item for item in results if item["status"] == "error"]
+        if broken:
+            problems.append(
+                DeviceError(
+                    "\n".join(f"{target.name}: {item['artifact']} on the {where}: {item['reason']}" for item in broken),
+                    fix="see the reason; run `edgepack bench` for this artifact alone",
+                )
+            )
+    missed = [judge.Judgement(**item) for item in document["gates"] if item["status"] == "failed"]
+    budget = judge.error_for(missed, target.name)
+    return [*problems, budget] if budget else problems

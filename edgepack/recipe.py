@@ -1,0 +1,132 @@
+"""What is to be done: data, model, training, compression, exports, targets, gates?"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from edgepack import yamlfile
+from edgepack.config import Config, Extension, validate
+from edgepack.contracts import DataConfig, ExportConfig, ModelConfig, TechniqueConfig
+from edgepack.errors import RecipeError
+from edgepack.training.config import Training
+from edgepack.yamlfile import Location
+
+STAGES = ("data", "train", "compress", "export", "verify", "image", "bench", "report")
+
+
+class Verify(Config):
+    """How much data proves an artifact."""
+
+    samples: PositiveInt | None = Field(None, description="test samples for accuracy; absent = all of them")
+    golden: PositiveInt = Field(32, le=1024, description="samples stored with their outputs in golden.npz")
+    pair_samples: PositiveInt = Field(1000, description="samples on which runtimes and kernels are compared")
+
+
+class Gates(Config):
+    """Limits on every artifact; accuracy gates give exit code 5, size and latency budgets 7."""
+
+    max_accuracy_drop: NonNegativeFloat | None = Field(
+        None, le=1, description="largest loss of test accuracy against the trained float model, as a fraction"
+    )
+    min_accuracy: NonNegativeFloat | None = Field(None, le=1, description="smallest test accuracy, as a fraction")
+    min_top1_agreement: NonNegativeFloat | None = Field(
+        None, le=1, description="smallest share of samples with the same top-1 class as the Keras model it came from"
+    )
+    max_size_kib: PositiveFloat | None = Field(None, description="largest artifact file, KiB")
+    max_latency_p90_ms: PositiveFloat | None = Field(None, description="slowest p90 latency, milliseconds")
+
+
+class Bench(Config):
+    """How long each latency measurement goes on."""
+
+    warmup_s: NonNegativeFloat = Field(1.0, description="seconds of inference before the first sample counts")
+    min_runs: PositiveInt = Field(50, description="smallest number of timed inferences")
+    min_time_s: NonNegativeFloat = Field(2.0, description="shortest time over which inferences are timed, seconds")
+
+
+class Recipe(Config):
+    """One recipe; every default is visible in `edgepack plan`."""
+
+    name: str = Field("", pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$|^$", description="default: the recipe's folder name")
+    seed: NonNegativeInt = Field(0, lt=2**31, description="seed of weights, shuffling and splits")
+    data: Annotated[DataConfig, Extension("edgepack.data")]
+    model: Annotated[ModelConfig, Extension("edgepack.models")]
+    training: Training = Field(default_factory=Training)
+    compress: tuple[Annotated[TechniqueConfig, Extension("edgepack.techniques", by="use")], ...] = Field(
+        (), description="steps, in order"
+    )
+    export: tuple[Annotated[ExportConfig, Extension("edgepack.formats", by="format")], ...] = Field(
+        min_length=1, description="files to make"
+    )
+    targets: tuple[str, ...] = Field(min_length=1, description="names from `edgepack targets`, or paths of .yaml files")
+    gates: Gates = Field(default_factory=Gates)
+    verify: Verify = Field(default_factory=Verify)
+    bench: Bench = Field(default_factory=Bench)
+
+    def resolved(self) -> dict[str, Any]:
+        """The recipe as plain JSON data with every default filled in."""
+        return self.model_dump(mode="json", serialize_as_any=True)
+
+    def sha256(self) -> str:
+        """Digest of the resolved recipe; two files that say the same have the same digest."""
+        return hashlib.sha256(json.dumps(self.resolved(), sort_keys=True).encode()).hexdigest()
+
+
+Stage = Literal["data", "train", "compress", "export", "verify", "image", "bench", "report"]
+
+
+def load(path: Path, *, overrides: Sequence[str] = (), targets: Sequence[str] = ()) -> Recipe:
+    """Read and check a recipe.
+
+    Args:
+        path: The YAML file. Relative paths in it are read against its folder.
+        overrides: ``KEY=VALUE`` with a dotted key (``training.epochs=3``, ``compress.0.sparsity=0.8``).
+        targets: Replaces the recipe's targets when not empty.
+
+    Raises:
+        MissingError: There is no such file.
+        RecipeError: It is wrong; the message has a line per problem.
+    """
+    document = yamlfile.read(path)
+    for override in overrides:
+        _override(document.content, override)
+    if targets:
+        document.content["targets"] = list(targets)
+    if not document.content.get("name"):
+        document.content["name"] = path.resolve().parent.name if path.stem == "recipe" else path.stem
+    recipe = validate(Recipe, document)
+    if recipe.training.epochs is None:
+        training = recipe.training.model_copy(update={"epochs": recipe.model.default_epochs})
+        recipe = recipe.model_copy(update={"training": training})
+    return recipe
+
+
+def where(path: Path, location: Location) -> str:
+    """``file:line`` of a key in a recipe, for messages about its value."""
+    return yamlfile.read(path).where(location)
+
+
+def _override(content: dict[str, Any], override: str) -> None:
+    key, separator, value = override.partition("=")
+    if not separator or not key:
+        raise RecipeError(f"--set expected KEY=VALUE, received {override!r}", fix="e.g. --set training.epochs=3")
+    node: Any = content
+    *parents, last = key.split(".")
+    for part in parents:
+        if isinstance(node, list) and part.isdigit() and int(part) < len(node):
+            node = node[int(part)]
+        elif isinstance(node, dict):
+            node = node.setdefault(part, {})
+        else:
+            raise RecipeError(f"--set {override!r}: there is no key {part!r} to set", fix="see `edgepack plan RECIPE`")
+    parsed = yamlfile.parse_value(value)
+    if isinstance(node, list) and last.isdigit() and int(last) < len(node):
+        node[int(last)] = parsed
+    elif isinstance(node, dict):
+        node[last] = parsed
+    else:
+        raise RecipeError(f"--set {override!r}: there is no key {last!r} to set", fix="see `edgepack plan RECIPE`")

@@ -1,0 +1,46 @@
+"""What does one compression step make of the model before it?"""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from edgepack import dataset, extensions
+from edgepack.contracts import TechniqueConfig, TechniqueContext
+from edgepack.stages.request import Request
+
+
+def run(request: Request) -> dict[str, Any]:
+    """Apply the step ``options["step"]`` to the model of ``inputs["model"]``; writes ``model.h5`` and ``step.json``."""
+    from edgepack.keras_models.load import load
+    from edgepack.keras_models.save import save
+    from edgepack.stages.determinism import make_deterministic
+
+    recipe = request.recipe
+    make_deterministic(recipe.seed)
+    config = recipe.compress[request.options["step"]]
+    technique = technique_name(config)
+    if request.smoke and "epochs" in type(config).model_fields:
+        config = config.model_copy(update={"epochs": 1})
+    data = dataset.load(request.inputs["data"])
+    model = load(request.inputs["model"] / "model.h5")
+    context = TechniqueContext(training=recipe.training, seed=recipe.seed, progress=request.progress)
+    result = extensions.load("edgepack.techniques", technique).apply(model, data, config, context=context)
+    record = {
+        "use": technique,
+        "quantised": result.quantised,
+        "curve": list(result.curve),
+        "metrics": dict(result.metrics),
+        "layers": [_note(asdict(note)) for note in result.layers],
+    }
+    save(result.model, request.out / "model.h5")
+    (request.out / "step.json").write_text(json.dumps(record, indent=1) + "\n")
+    return dict(result.metrics)
+
+
+def technique_name(config: TechniqueConfig) -> str:
+    """The name of the technique that a step's configuration belongs to."""
+    return type(config).__module__.rsplit(".", 1)[-1]
+
+
+def _note(note: dict[str, str]) -> dict[str, str]:
+    return {"layer": note["layer"], "class": note["class_name"], "status": note["status"], "reason": note["reason"]}

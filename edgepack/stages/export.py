@@ -1,0 +1,65 @@
+"""Which files does the compressed model become?"""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from edgepack import dataset, extensions
+from edgepack.contracts import ExportContext, Precision
+from edgepack.stages.request import Request
+
+CALIBRATION_SAMPLES = 256
+
+
+def run(request: Request) -> dict[str, Any]:
+    """Convert every export of the recipe; writes ``model.<precision>.<suffix>`` and the Keras outputs to compare with.
+
+    ``options``: ``float_model`` and, when the recipe quantises in training, ``quantised_model`` (paths of ``.h5``
+    files).
+    """
+    import numpy as np
+
+    from edgepack.keras_models.load import load
+    from edgepack.stages.determinism import make_deterministic
+    from edgepack.training.fit import predict
+
+    recipe = request.recipe
+    make_deterministic(recipe.seed)
+    data = dataset.load(request.inputs["data"])
+    float_model = Path(request.options["float_model"])
+    quantised = request.options.get("quantised_model")
+    configs = {(_format(config), config.precision): config for config in recipe.export}
+    context = ExportContext(
+        float_model=float_model,
+        quantised_model=Path(quantised) if quantised else None,
+        calibration=data.calibration(CALIBRATION_SAMPLES),
+        other=lambda kind, precision: make(kind, precision),
+        name=recipe.name,
+    )
+
+    def make(kind: str, precision: Precision) -> Path:
+        format_ = extensions.load("edgepack.formats", kind)
+        # A file that only another format needs stays out of the results.
+        folder = request.out if (kind, precision) in configs else Path(extra)
+        path = folder / f"model.{precision}.{format_.SUFFIX}"
+        if not path.exists():
+            config = configs.get((kind, precision)) or format_.Config(precision=precision)
+            request.progress({"label": "export", "text": path.name})
+            format_.convert(config, path, context=context)
+        return path
+
+    with tempfile.TemporaryDirectory() as extra:
+        made = [make(kind, precision).name for kind, precision in configs]
+    outputs = {
+        "baseline": predict(load(Path(request.options["baseline"])), data, "test", recipe.verify.samples),
+        "float": predict(load(float_model), data, "test", recipe.verify.samples),
+    }
+    if quantised:
+        outputs["quantised"] = predict(load(Path(quantised)), data, "test", recipe.verify.samples)
+    for name, values in outputs.items():
+        np.save(request.out / f"keras.{name}.npy", values)
+    return {"artifacts": made}
+
+
+def _format(config: Any) -> str:
+    return str(type(config).__module__.rsplit(".", 1)[-1])

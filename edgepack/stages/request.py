@@ -1,0 +1,39 @@
+"""What is a stage told, and what does it hand back?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from edgepack.contracts import Progress
+from edgepack.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Request:
+    """One call of a stage.
+
+    Attributes:
+        recipe: The resolved recipe.
+        base: The recipe's folder; relative paths in it start here.
+        out: Empty folder for the stage's files; nothing is written elsewhere.
+        inputs: Folders of the earlier stages, by stage name.
+        smoke: True for a quick pass over a few samples.
+        options: Whatever else the stage needs, JSON-ready.
+        progress: Receives small events while the stage works.
+    """
+
+    recipe: Recipe
+    base: Path
+    out: Path
+    inputs: Mapping[str, Path]
+    smoke: bool
+    progress: Progress
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Stage(Protocol):
+    """A module in ``edgepack/stages``."""
+
+    def run(self, request: Request) -> dict[str, Any]:
+        """Do the work; the returned figures are kept beside the files but are not part of the content's digest."""

@@ -1,0 +1,47 @@
+"""Which float model does everything else start from?"""
+
+import json
+from typing import Any
+
+from edgepack import dataset, extensions
+from edgepack.stages.request import Request
+
+
+def run(request: Request) -> dict[str, Any]:
+    """Build or load the model and train it; writes ``model.h5`` and ``training.json``."""
+    from edgepack.keras_models.inspect import require_graph
+    from edgepack.keras_models.save import save
+    from edgepack.stages.determinism import make_deterministic
+    from edgepack.training.fit import check_fits, evaluate, fit
+
+    recipe = request.recipe
+    make_deterministic(recipe.seed)
+    data = dataset.load(request.inputs["data"])
+    source = extensions.load("edgepack.models", type(recipe.model).__module__.rsplit(".", 1)[-1])
+    model = source.build(recipe.model, request.base, input_shape=data.input_shape, classes=data.classes)
+    require_graph(model)
+    check_fits(model, data)
+    epochs = recipe.training.epochs or 0
+    curve: tuple[dict[str, float], ...] = ()
+    if epochs:
+        fitted = fit(
+            model,
+            data,
+            recipe.training,
+            epochs=1 if request.smoke else epochs,
+            learning_rate=recipe.training.learning_rate,
+            schedule=recipe.training.schedule,
+            seed=recipe.seed,
+            progress=request.progress,
+            label="train",
+        )
+        curve = fitted.curve
+    record = {
+        "curve": curve,
+        "parameters": int(model.count_params()),
+        "layers": len(model.layers),
+        **evaluate(model, data),
+    }
+    save(model, request.out / "model.h5")
+    (request.out / "training.json").write_text(json.dumps(record, indent=1) + "\n")
+    return {"val_accuracy": record["val_accuracy"]}

@@ -1,0 +1,196 @@
+"""Does every artifact agree with the model it came from and, across runtimes, with itself?"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgepack import dataset
+from edgepack.errors import VerificationError
+from edgepack.runner.errors import RunnerError
+from edgepack.runner.infer import predict
+from edgepack.runner.sessions import for_file, load, open_session
+from edgepack.stages.request import Request
+from edgepack.verify import parity
+
+Outputs = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One artifact under one runtime: raw outputs (samples, ...), the same as real numbers, and its tensors."""
+
+    file: str
+    runtime: str
+    kernels: str | None
+    raw: NDArray[Any]
+    real: Outputs
+    details: dict[str, Any]
+    inputs: list[dict[str, Any]]
+    outputs: list[dict[str, Any]]
+
+
+def run(request: Request) -> dict[str, Any]:
+    """Run every artifact on the test samples; writes ``verify.json``, ``tensors.json`` and ``golden.npz``.
+
+    ``options``: ``runtimes`` (names wanted by the targets) and ``threads``.
+    """
+    data = dataset.load(request.inputs["data"])
+    exported = request.inputs["export"]
+    samples = request.recipe.verify.samples
+    x, labels = data.inputs("test", samples), data.targets("test", samples)
+    keras = {name: _keras(exported, name) for name in ("baseline", "float", "quantised")}
+    baseline = keras["baseline"]
+    assert baseline is not None
+    baseline_accuracy = parity.accuracy(baseline, labels)
+    files = sorted(path for path in exported.iterdir() if path.name.startswith("model."))
+    threads = int(request.options["threads"])
+
+    records, tensors, main_runs = [], {}, []
+    for path in files:
+        for runtime in request.options["runtimes"]:
+            if load(runtime).FORMAT != path.suffix.lstrip("."):
+                continue
+            request.progress({"label": "verify", "text": f"{path.name} with {runtime}, {len(x)} samples"})
+            ran = _run(path, runtime, x, threads)
+            source = "quantised" if ".int8." in path.name and keras["quantised"] is not None else "float"
+            reference = keras[source]
+            assert reference is not None
+            records.append(_record(ran, path, source, reference, labels, baseline_accuracy))
+            tensors[f"{path.name}@{runtime}"] = {"inputs": ran.inputs, "outputs": ran.outputs}
+            main_runs.append(ran)
+    pairs = _pairs(main_runs, exported, x[: request.recipe.verify.pair_samples], threads, request)
+    golden = min(request.recipe.verify.golden, len(x))
+    tolerances = {ran.file: tolerance(ran, pairs, golden) for ran in main_runs}
+    document = {
+        "schema": "edgepack.verify/1",
+        "samples": len(x),
+        "metric": "accuracy",
+        "baseline": {"accuracy": baseline_accuracy},
+        "artifacts": records,
+        "pairs": pairs,
+    }
+    (request.out / "verify.json").write_text(json.dumps(document, indent=1) + "\n")
+    (request.out / "tensors.json").write_text(json.dumps({"tensors": tensors, "tolerances": tolerances}, indent=1) + "\n")
+    arrays = {f"output/{ran.file}/{ran.runtime}": ran.raw[:golden] for ran in main_runs}
+    np.savez(request.out / "golden.npz", input=x[:golden], label=labels[:golden], **arrays)  # type: ignore[arg-type]
+    return {"baseline_accuracy": baseline_accuracy}
+
+
+def tolerance(ran: Ran, pairs: list[dict[str, Any]], golden: int) -> dict[str, float]:
+    """How far another machine may be from the golden outputs of an artifact.
+
+    Integer kernels round differently, and a deep network adds that up, so the limit for int8 is what LiteRT's own
+    kernels differ by on this model, measured here, and one step of the output; for float it is rounding.
+    """
+    one_sample = 1.0 / golden
+    output = ran.outputs[0]
+    if output["scale"] is None:
+        largest = max(1.0, float(np.abs(ran.real).max(initial=0.0)))
+        return {"max_abs": parity.FLOAT_TOLERANCE * largest, "top1": 1.0 - one_sample}
+    own = [pair for pair in pairs if pair["yardstick"]]
+    widest = max((pair["max_abs_difference"] for pair in own), default=16 * output["scale"])
+    least = min((pair["top1_agreement"] for pair in own), default=1.0)
+    return {"max_abs": widest + output["scale"], "top1": max(0.0, round(least - one_sample, 6))}
+
+
+def _run(path: Path, runtime: str, x: Outputs, threads: int, **options: Any) -> Ran:
+    try:
+        session = open_session(runtime, path, threads, **options)
+    except RunnerError as first:
+        # An accelerator's runtime cannot start on a machine without it: the same file is then proved with the
+        # host's runtime for its format, and `details` says so.
+        try:
+            session = open_session(for_file(path), path, threads)
+        except RunnerError as error:
+            raise VerificationError(f"{path.name} does not load: {first}", fix="see the log of the export") from error
+    with session:
+        raw, real = predict(session, x)
+        details = dict(session.details)
+        inputs = [spec.to_dict() for spec in session.inputs]
+        outputs = [spec.to_dict() for spec in session.outputs]
+    if not np.isfinite(real).all():
+        raise VerificationError(
+            f"{path.name} under {runtime} gives NaN or infinity for {int((~np.isfinite(real)).any(-1).sum())} samples",
+            fix="look for divisions, logarithms or overflows in the model",
+        )
+    return Ran(path.name, runtime, options.get("kernels"), raw, real, details, inputs, outputs)
+
+
+def _keras(folder: Path, name: str) -> Outputs | None:
+    path = folder / f"keras.{name}.npy"
+    return np.load(path, allow_pickle=False) if path.exists() else None
+
+
+def _record(
+    ran: Ran, path: Path, source: str, reference: Outputs, labels: NDArray[np.int64], baseline: float
+) -> dict[str, Any]:
+    difference = parity.compare(reference, ran.real)
+    own = parity.accuracy(ran.real, labels)
+    same = ".float32." not in ran.file or parity.float_matches(reference, difference)
+    reasons = [] if same else [f"differs from Keras by up to {difference.max_abs:.3g}: more than float rounding"]
+    return {
+        "file": ran.file,
+        "runtime": ran.runtime,
+        "source": source,
+        "size_bytes": path.stat().st_size,
+        "accuracy": own,
+        "source_accuracy": parity.accuracy(reference, labels),
+        "drop": baseline - own,
+        "top1_agreement": difference.top1_agreement,
+        "max_abs_error": difference.max_abs,
+        "sqnr_db": difference.sqnr_db,
+        "details": ran.details,
+        "status": "ok" if same else "failed",
+        "reasons": reasons,
+    }
+
+
+def _pairs(runs: list[Ran], folder: Path, x: Outputs, threads: int, request: Request) -> list[dict[str, Any]]:
+    """Compare runtimes with each other, and LiteRT's kernels among themselves as the yardstick for int8."""
+    pairs = []
+    by_key = {(ran.file, ran.runtime): ran for ran in runs}
+    for precision in sorted({ran.file.split(".")[1] for ran in runs}):
+        lite = by_key.get((f"model.{precision}.tflite", "litert"))
+        onnx = next((r for r in runs if r.file == f"model.{precision}.onnx"), None)
+        own: list[dict[str, Any]] = []
+        if lite is not None and precision == "int8":
+            kernels = {"xnnpack": lite}
+            for name in ("builtin", "reference"):
+                request.progress({"label": "verify", "text": f"{lite.file} with LiteRT's {name} kernels, {len(x)} samples"})
+                kernels[name] = _run(folder / lite.file, "litert", x, threads, kernels=name)
+            for first, second in (("xnnpack", "reference"), ("builtin", "reference"), ("xnnpack", "builtin")):
+                own.append(_pair(kernels[first], kernels[second], len(x), first=first, second=second, yardstick=True))
+        if lite is not None and onnx is not None:
+            pair = _pair(lite, onnx, len(x), first="xnnpack", second=None, yardstick=False)
+            if own:
+                pair["status"] = "ok" if _as_close(pair, own) else "failed"
+            own.append(pair)
+        pairs.extend(own)
+    return pairs
+
+
+def _pair(a: Ran, b: Ran, count: int, *, first: str, second: str | None, yardstick: bool) -> dict[str, Any]:
+    difference = parity.compare(a.real[:count], b.real[:count])
+    scale = a.outputs[0]["scale"]
+    return {
+        "a": {"file": a.file, "runtime": a.runtime, "kernels": first},
+        "b": {"file": b.file, "runtime": b.runtime, "kernels": second},
+        "samples": difference.samples,
+        "top1_agreement": difference.top1_agreement,
+        "max_abs_difference": difference.max_abs,
+        "max_lsb_difference": round(difference.max_abs / scale) if scale else None,
+        "yardstick": yardstick,
+        "status": None,
+    }
+
+
+def _as_close(pair: dict[str, Any], own: list[dict[str, Any]]) -> bool:
+    """True when two runtimes agree at least as well as the least agreeing two of LiteRT's own sets of kernels."""
+    return bool(
+        pair["top1_agreement"] >= min(item["top1_agreement"] for item in own)
+        and pair["max_abs_difference"] <= max(item["max_abs_difference"] for item in own) + 1e-9
+    )

@@ -1,0 +1,98 @@
+"""Where must a model run: platform, runtimes, precisions, image, budgets?"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from edgepack import extensions, resources, yamlfile
+from edgepack.config import Config, validate
+from edgepack.contracts import Precision
+from edgepack.errors import RecipeError
+from edgepack.suggest import did_you_mean
+
+
+Runtime = Annotated[str, Field(description="name of a file in edgepack/runner/sessions", examples=["litert"])]
+
+
+class Image(Config):
+    """How the container image of a target is put together."""
+
+    family: Literal["cpu", "gpu", "mobile"] = Field("cpu", description="folder of containers/ with its Dockerfile")
+    platform: Literal["linux/amd64", "linux/arm64"] = Field(description="OS/architecture of the image itself")
+    base: str = Field(description="base image reference; must hold Python of the version below")
+    build: bool = Field(True, description="false: `edgepack run` leaves the context and the command that builds it")
+    python: str = Field("3.11", pattern=r"^3\.\d+$", description="Python version of the base image, for its wheels")
+
+
+class Budgets(Config):
+    """Limits that a target sets; a miss ends the run with exit code 7."""
+
+    image_mib: PositiveFloat | None = Field(None, description="largest unpacked image, MiB")
+    artifact_kib: PositiveFloat | None = Field(None, description="largest artifact file, KiB")
+    latency_p90_ms: PositiveFloat | None = Field(None, description="slowest p90 latency per inference, milliseconds")
+
+
+class Target(Config):
+    """One class of device; the file name is the target's name."""
+
+    description: str = Field(description="one line for `edgepack targets`")
+    platform: Literal["linux/amd64", "linux/arm64", "android/arm64"] = Field(
+        description="OS/architecture on which the model runs"
+    )
+    runtimes: tuple[Runtime, ...] = Field(min_length=1, description="runtimes to package, verify and measure")
+    precisions: tuple[Precision, ...] = Field(min_length=1, description="precisions that the device can run")
+    threads: PositiveInt = Field(1, description="inference threads, always explicit")
+    image: Image = Field(description="the container image")
+    budgets: Budgets = Field(default_factory=Budgets, description="limits; absent = no limit")
+    name: str = Field("", description="filled in from the file name")
+
+    def formats(self) -> frozenset[str]:
+        """The artifact formats that the target's runtimes can run."""
+        return frozenset(runtime_format(runtime) for runtime in self.runtimes)
+
+
+def runtime_format(runtime: str) -> str:
+    """The artifact format (``tflite``, ``onnx``) that a runtime reads."""
+    return str(extensions.load("edgepack.runner.sessions", runtime).FORMAT)
+
+
+def shipped() -> dict[str, Path]:
+    """The targets that come with edgepack, by name."""
+    return {path.stem: path for path in sorted(resources.folder("targets").glob("*.yaml"))}
+
+
+def load(name_or_file: str, *, relative_to: Path | None = None) -> Target:
+    """Load a shipped target by name, or a user's own by path.
+
+    Args:
+        name_or_file: ``linux-amd64-cpu``, or a path that ends in ``.yaml``/``.yml``.
+        relative_to: Folder against which a relative path is read; None for the working folder.
+
+    Raises:
+        RecipeError: No such target, or its file is wrong.
+        MissingError: No such file.
+    """
+    known = shipped()
+    if name_or_file in known:
+        path = known[name_or_file]
+    elif name_or_file.endswith((".yaml", ".yml")):
+        path = Path(name_or_file)
+        if relative_to is not None and not path.is_absolute() and (relative_to / path).exists():
+            path = relative_to / path
+    else:
+        raise RecipeError(
+            f"unknown target {name_or_file!r}; expected one of: {', '.join(known)}, or the path of a .yaml file",
+            fix=did_you_mean(name_or_file, known) or "`edgepack targets` lists them",
+        )
+    document = yamlfile.read(path)
+    target = validate(Target, document).model_copy(update={"name": path.stem})
+    for index, runtime in enumerate(target.runtimes):
+        if runtime not in extensions.names("edgepack.runner.sessions"):
+            runtimes = extensions.names("edgepack.runner.sessions")
+            raise RecipeError(
+                f"{document.where(('runtimes', index))}: unknown runtime {runtime!r}; expected one of: "
+                f"{', '.join(runtimes)}",
+                fix=did_you_mean(runtime, runtimes) or "use one of the names above",
+            )
+    return target

@@ -1,0 +1,1 @@
+"""Does an artifact say what the model says, and is that good enough?"""

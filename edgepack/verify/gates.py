@@ -1,0 +1,101 @@
+"""Is a figure within the limits of the recipe and the target?"""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from edgepack.errors import BudgetError, EdgepackError, VerificationError
+from edgepack.recipe import Gates
+from edgepack.target import Budgets
+
+QUALITY = ("max_accuracy_drop", "min_accuracy", "min_top1_agreement", "float_parity", "runtime_parity")
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One limit and the figure held against it.
+
+    Attributes:
+        gate: Name of the limit.
+        artifact: File that was judged, with its runtime where that matters; "image" for the image.
+        limit: The limit.
+        value: The figure.
+        status: ``ok``, ``failed`` or ``not judged``.
+    """
+
+    gate: str
+    artifact: str
+    limit: float
+    value: float | None
+    status: Literal["ok", "failed", "not judged"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return asdict(self)
+
+
+def at_most(gate: str, artifact: str, limit: float | None, value: float | None, *, judged: bool = True) -> list[Judgement]:
+    """Judge an upper limit; no limit, no judgement."""
+    if limit is None:
+        return []
+    if value is None or not judged:
+        return [Judgement(gate, artifact, limit, value, "not judged")]
+    # Accuracies are shares of a sample count: 0.02 must not fail by the last bit of a float.
+    return [Judgement(gate, artifact, limit, value, "ok" if value <= limit + 1e-9 else "failed")]
+
+
+def at_least(gate: str, artifact: str, limit: float | None, value: float | None, *, judged: bool = True) -> list[Judgement]:
+    """Judge a lower limit; no limit, no judgement."""
+    if limit is None:
+        return []
+    if value is None or not judged:
+        return [Judgement(gate, artifact, limit, value, "not judged")]
+    return [Judgement(gate, artifact, limit, value, "ok" if value >= limit - 1e-9 else "failed")]
+
+
+def judge_artifact(
+    gates: Gates, *, artifact: str, accuracy: float, drop: float, top1_agreement: float, judged: bool
+) -> list[Judgement]:
+    """Hold an artifact's accuracy against the recipe; fractions in [0, 1]."""
+    return [
+        *at_most("max_accuracy_drop", artifact, gates.max_accuracy_drop, drop, judged=judged),
+        *at_least("min_accuracy", artifact, gates.min_accuracy, accuracy, judged=judged),
+        *at_least("min_top1_agreement", artifact, gates.min_top1_agreement, top1_agreement, judged=judged),
+    ]
+
+
+def judge_size(gates: Gates, budgets: Budgets, *, artifact: str, size_bytes: int) -> list[Judgement]:
+    """Hold a file's size against recipe and target."""
+    size_kib = size_bytes / 1024
+    return [
+        *at_most("max_size_kib", artifact, gates.max_size_kib, size_kib),
+        *at_most("artifact_kib", artifact, budgets.artifact_kib, size_kib),
+    ]
+
+
+def judge_latency(
+    gates: Gates, budgets: Budgets, *, artifact: str, p90_ms: float | None, judged: bool
+) -> list[Judgement]:
+    """Hold a measured p90 latency against recipe and target; emulated or smoke figures are not judged."""
+    return [
+        *at_most("max_latency_p90_ms", artifact, gates.max_latency_p90_ms, p90_ms, judged=judged),
+        *at_most("latency_p90_ms", artifact, budgets.latency_p90_ms, p90_ms, judged=judged),
+    ]
+
+
+def error_for(failed: list[Judgement], target: str) -> EdgepackError | None:
+    """The error that failed judgements amount to: quality before budgets; None when there is none."""
+    if not failed:
+        return None
+    lines = [
+        f"{target}: {item.artifact} misses {item.gate}: {_figure(item.value)}, limit {_figure(item.limit)}"
+        for item in failed
+    ]
+    if any(item.gate in QUALITY for item in failed):
+        return VerificationError(
+            "\n".join(lines), fix="train longer, compress less, use QAT for int8, or move the gate in the recipe"
+        )
+    return BudgetError("\n".join(lines), fix="choose a smaller model or precision, or move the budget")
+
+
+def _figure(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.6g}"

@@ -1,0 +1,139 @@
+"""How does a stage run in a process of its own, with the right Keras and none of its noise?
+
+The parent starts ``python -m edgepack.worker``, writes one JSON request line to its standard input and reads JSON
+events from its standard output. The pipe stays open while the parent lives: when it closes, the worker ends itself,
+so that killing edgepack never leaves training behind.
+"""
+
+import json
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from edgepack.errors import CLASSES, BugError, DeviceError, EdgepackError
+from edgepack.proc import started
+from edgepack.stages.request import Request
+from edgepack.store import explain_os_errors
+
+ENVIRONMENT = {
+    "TF_USE_LEGACY_KERAS": "1",  # TFMOT takes only tf_keras objects, and the choice is made at import
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+    "PYTHONHASHSEED": "0",
+    "PYTHONUNBUFFERED": "1",
+}
+
+
+def call(module: str, request: Request, *, log_path: Path) -> dict[str, Any]:
+    """Run ``module.run(request)`` in a new process and return its figures.
+
+    Args:
+        module: Dotted name of a stage, e.g. ``edgepack.stages.train``.
+        request: What to do; its ``progress`` is called in this process.
+        log_path: File that receives everything that the libraries print.
+
+    Raises:
+        EdgepackError: Whatever class the stage raised; BugError with the traceback when it was no EdgepackError.
+        DeviceError: The process died without a word.
+    """
+    payload = {
+        "module": module,
+        "recipe": request.recipe.resolved(),
+        "base": str(request.base),
+        "out": str(request.out),
+        "inputs": {name: str(path) for name, path in request.inputs.items()},
+        "smoke": request.smoke,
+        "options": dict(request.options),
+    }
+    argv = [sys.executable, "-m", "edgepack.worker"]
+    with log_path.open("ab") as log, started(argv, env={**os.environ, **ENVIRONMENT}, stderr=log) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(json.dumps(payload).encode() + b"\n")
+            process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it died at once: the missing result below says so
+        for line in process.stdout:
+            event = json.loads(line)
+            if "error" in event:
+                _raise(event["error"], log_path)
+            if "result" in event:
+                figures: dict[str, Any] = event["result"]
+                return figures
+            request.progress(event)
+        code = process.wait()
+    raise DeviceError(
+        f"the process of {module.rsplit('.', 1)[-1]!r} ended without a result ({_explain_code(code)})",
+        fix=f"its output is in {log_path}; a kill by signal 9 usually means that memory ran out",
+    )
+
+
+def main(stdin: IO[str], stdout: IO[str]) -> None:
+    """Serve one request."""
+    payload = json.loads(stdin.readline())
+    threading.Thread(target=_end_with_parent, args=(stdin,), daemon=True).start()
+    lock = threading.Lock()
+
+    def send(event: Mapping[str, Any]) -> None:
+        with lock:
+            stdout.write(json.dumps(event) + "\n")
+            stdout.flush()
+
+    try:
+        with explain_os_errors(Path(payload["out"])):
+            send({"result": _run(payload, send)})
+    except EdgepackError as error:
+        send({"error": {"class": type(error).__name__, "message": error.message, "fix": error.fix}})
+    except MemoryError:
+        send({"error": {"class": "MissingError", "message": "memory ran out", "fix": "use smaller batches or data"}})
+    except Exception as error:
+        if "No space left on device" in str(error):
+            text = f"no space left for {payload['out']}"
+            send({"error": {"class": "MissingError", "message": text, "fix": "free some space; then run again"}})
+        else:
+            send({"error": {"class": "BugError", "message": traceback.format_exc(), "fix": ""}})
+
+
+def _run(payload: dict[str, Any], send: Any) -> dict[str, Any]:
+    import importlib
+
+    from edgepack.recipe import Recipe
+
+    request = Request(
+        recipe=Recipe.model_validate(payload["recipe"]),
+        base=Path(payload["base"]),
+        out=Path(payload["out"]),
+        inputs={name: Path(path) for name, path in payload["inputs"].items()},
+        smoke=payload["smoke"],
+        progress=send,
+        options=payload["options"],
+    )
+    result: dict[str, Any] = importlib.import_module(payload["module"]).run(request)
+    return result
+
+
+def _end_with_parent(stdin: IO[str]) -> None:
+    stdin.read()
+    os._exit(1)
+
+
+def _raise(error: dict[str, str], log_path: Path) -> None:
+    if error["class"] == "BugError":
+        raise BugError(error["message"], fix=f"please report it; the whole log is {log_path}")
+    raise CLASSES[error["class"]](error["message"], fix=error["fix"])
+
+
+def _explain_code(code: int) -> str:
+    return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+
+
+if __name__ == "__main__":
+    # Libraries print to standard output as they like: give them the log, and keep the pipe for events.
+    events = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    main(sys.stdin, events)
+    os._exit(0)

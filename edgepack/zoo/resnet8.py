@@ -1,0 +1,44 @@
+"""What is the residual network that MLPerf Tiny uses for image classification?"""
+
+from typing import Any
+
+from pydantic import Field, PositiveInt
+
+from edgepack import config
+
+
+class Config(config.Config):
+    """Arguments of `build`."""
+
+    width: PositiveInt = Field(16, description="filters of the first stage; each later stage has twice as many")
+
+
+def build(config: Config, *, input_shape: tuple[int, ...], classes: int) -> Any:
+    """Build ResNet-8: a stem and three residual stages (MLPerf Tiny, 2106.07597; blocks as in 1512.03385).
+
+    Args:
+        config: Width; 16 gives 78,666 parameters for 32x32x3 inputs and 10 classes in the reference.
+        input_shape: (height, width, channels).
+        classes: Outputs of the softmax.
+    """
+    from tf_keras import Input, Model, layers
+
+    def convolution(x: Any, filters: int, size: int, stride: int, name: str) -> Any:
+        x = layers.Conv2D(filters, size, strides=stride, padding="same", use_bias=False, name=f"{name}_conv")(x)
+        return layers.BatchNormalization(name=f"{name}_bn")(x)
+
+    inputs = Input(input_shape, name="image")
+    x = convolution(inputs, config.width, 3, 1, "stem")
+    x = layers.ReLU(name="stem_relu")(x)
+    for stage in range(3):
+        filters, stride, name = config.width * 2**stage, 1 if stage == 0 else 2, f"stage{stage + 1}"
+        y = convolution(x, filters, 3, stride, f"{name}_a")
+        y = layers.ReLU(name=f"{name}_a_relu")(y)
+        y = convolution(y, filters, 3, 1, f"{name}_b")
+        if stride != 1:
+            x = convolution(x, filters, 1, stride, f"{name}_shortcut")
+        x = layers.Add(name=f"{name}_add")([x, y])
+        x = layers.ReLU(name=f"{name}_relu")(x)
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    x = layers.Dense(classes, name="classifier")(x)
+    return Model(inputs, layers.Softmax(name="softmax")(x), name="resnet8")
