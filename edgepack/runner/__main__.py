@@ -1,0 +1,137 @@
+"""What does `python3 -m runner` do? Measure or verify a bundle and print one JSON document."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .errors import RunnerError, UsageError
+
+EXIT_FAILED_VERIFICATION = 5
+EXIT_DEVICE = 6
+
+
+class _Parser(argparse.ArgumentParser):
+    """Errors on one line, as everything else that the runner complains of."""
+
+    def error(self, message: str) -> Any:
+        raise UsageError(f"{message}; see `{self.prog} --help`")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb.
+
+    Args:
+        argv: The words after the program's name; None for the process's own.
+
+    Returns:
+        0, or 2 for wrong usage, 5 for a failed verification, 6 when an artifact could not be run. The
+        document is printed on standard output in all cases but wrong usage; one line on standard error says
+        what is wrong.
+    """
+    try:
+        args = _parser().parse_args(words(sys.argv[1:] if argv is None else argv))
+        document, exit_code, complaint = args.verb(args)
+    except RunnerError as error:
+        print(f"runner: {' '.join(str(error).split())}", file=sys.stderr)
+        return error.exit_code
+    json.dump(document, sys.stdout, allow_nan=False)
+    print()
+    if complaint:
+        print(f"runner: {complaint}", file=sys.stderr)
+    return int(exit_code)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="runner", description="Measure or verify the artifacts of a bundle; prints one JSON document."
+    )
+    shared = _Parser(add_help=False)
+    shared.add_argument(
+        "--bundle", type=Path, default=Path("/bundle"), help="folder with manifest.json (%(default)s)"
+    )
+    shared.add_argument(
+        "--artifact", action="append", default=[], metavar="FILE", help="only this file; repeatable"
+    )
+    shared.add_argument("--runtime", help="only this runtime")
+    shared.add_argument("--threads", type=_positive, help="threads of one inference (the manifest's number)")
+    verbs = parser.add_subparsers(dest="name", parser_class=_Parser)
+    bench = verbs.add_parser("bench", parents=[shared], help="measure latency; the default")
+    bench.add_argument("--file", type=Path, help="a model file without a bundle; its input is seeded noise")
+    bench.add_argument(
+        "--warmup-s", type=float, default=1.0, help="seconds before samples count (%(default)s)"
+    )
+    bench.add_argument("--min-runs", type=_positive, default=50, help="samples at least (%(default)s)")
+    bench.add_argument(
+        "--min-time-s", type=float, default=2.0, help="seconds of sampling at least (%(default)s)"
+    )
+    bench.add_argument(
+        "--max-time-s", type=float, default=60.0, help="seconds of sampling at most (%(default)s)"
+    )
+    bench.add_argument(
+        "--start-timeout-s", type=float, default=120.0, help="seconds to load at most (%(default)s)"
+    )
+    bench.set_defaults(verb=_bench)
+    verify = verbs.add_parser("verify", parents=[shared], help="compare with the golden samples")
+    verify.add_argument(
+        "--timeout-s", type=float, default=600.0, help="seconds for each artifact (%(default)s)"
+    )
+    verify.set_defaults(verb=_verify)
+    return parser
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"got {text}; expected at least 1")
+    return value
+
+
+def _entries(args: argparse.Namespace) -> Any:
+    from . import bundle
+
+    return bundle.read(args.bundle, artifacts=args.artifact, runtime=args.runtime, threads=args.threads)
+
+
+def _bench(args: argparse.Namespace) -> tuple[dict[str, Any], int, str | None]:
+    from . import bundle, measure
+
+    protocol = measure.Protocol(
+        args.warmup_s, args.min_runs, args.min_time_s, args.max_time_s, args.start_timeout_s
+    )
+    if args.file is not None:
+        entries = [bundle.bare(args.file, runtime=args.runtime, threads=args.threads)]
+    else:
+        entries = _entries(args)
+    document = measure.bench(entries, protocol)
+    errors = [result for result in document["results"] if result["status"] == "error"]
+    return document, EXIT_DEVICE if errors else 0, _complaint(errors)
+
+
+def _verify(args: argparse.Namespace) -> tuple[dict[str, Any], int, str | None]:
+    from . import verify
+
+    document = verify.verify(_entries(args), timeout_s=args.timeout_s)
+    failed = [result for result in document["results"] if result["status"] == "failed"]
+    errors = [result for result in document["results"] if result["status"] == "error"]
+    exit_code = EXIT_FAILED_VERIFICATION if failed else EXIT_DEVICE if errors else 0
+    return document, exit_code, _complaint(failed + errors)
+
+
+def _complaint(results: Sequence[dict[str, Any]]) -> str | None:
+    if not results:
+        return None
+    return "; ".join(f"{r['artifact']} with {r['runtime']}: {' '.join(r['reason'].split())}" for r in results)
+
+
+def words(given: Sequence[str]) -> list[str]:
+    """The command's words, with the verb that is meant when there is none: options alone are bench's."""
+    if not given or (given[0].startswith("-") and given[0] not in ("-h", "--help")):
+        return ["bench", *given]
+    return list(given)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,180 @@
+"""Which artifacts and runtimes does a bundle hold, and are its files what its manifest says?"""
+
+import hashlib
+import json
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import sessions
+from .errors import UsageError
+
+SCHEMA = "edgepack.manifest/1"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One artifact under one runtime.
+
+    Attributes:
+        name: The artifact's file name.
+        path: Where the file is.
+        runtime: The session that runs it.
+        threads: Threads that one inference may use.
+        sha256: What the manifest says of the file; None for a bare file.
+        golden: The file of golden samples; None for a bare file.
+        golden_sha256: What the manifest says of that file; None when it says nothing.
+        tolerance: How far the outputs of another machine may differ, as in the manifest.
+    """
+
+    name: str
+    path: Path
+    runtime: str
+    threads: int
+    sha256: str | None
+    golden: Path | None
+    golden_sha256: str | None
+    tolerance: Mapping[str, float] | None
+
+    def job(self) -> dict[str, Any]:
+        """The entry as JSON values, for a process of its own."""
+        return {
+            "artifact": self.name,
+            "path": str(self.path),
+            "runtime": self.runtime,
+            "threads": self.threads,
+            "golden": None if self.golden is None else str(self.golden),
+            "tolerance": None if self.tolerance is None else dict(self.tolerance),
+        }
+
+
+def read(
+    folder: Path, *, artifacts: Sequence[str] = (), runtime: str | None = None, threads: int | None = None
+) -> list[Entry]:
+    """List the artifacts of a bundle with each of their runtimes.
+
+    Args:
+        folder: The bundle.
+        artifacts: Only these files, by name; all when empty.
+        runtime: Only this runtime.
+        threads: Instead of the manifest's number.
+
+    Raises:
+        UsageError: There is no manifest, it cannot be read, or nothing in it is as asked for.
+    """
+    manifest = _manifest(folder)
+    try:
+        held = manifest["artifacts"]
+        known = [str(artifact["file"]) for artifact in held]
+        for name in artifacts:
+            if name not in known:
+                raise UsageError(
+                    f"the bundle {folder} has no artifact {name!r}; expected one of: {', '.join(known)}"
+                )
+        golden = manifest.get("golden") or {}
+        golden_path = _inside(folder, golden["file"]) if golden else None
+        entries = [
+            Entry(
+                name=str(artifact["file"]),
+                path=_inside(folder, artifact["file"]),
+                runtime=str(name),
+                threads=int(threads or manifest.get("threads") or 1),
+                sha256=str(artifact["sha256"]),
+                golden=golden_path,
+                golden_sha256=manifest.get("files", {}).get(golden.get("file")),
+                tolerance=artifact.get("tolerance"),
+            )
+            for artifact in held
+            for name in artifact["runtimes"]
+            if (not artifacts or artifact["file"] in artifacts) and runtime in (None, name)
+        ]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UsageError(
+            f"{folder / 'manifest.json'} is not a manifest as {SCHEMA} describes it ({error!r}); "
+            "make the bundle again"
+        ) from error
+    if not entries:
+        wanted = f"runtime {runtime!r}" if runtime else "an artifact with a runtime"
+        raise UsageError(f"nothing to do: the bundle {folder} has no file for {wanted}")
+    return entries
+
+
+def bare(path: Path, *, runtime: str | None = None, threads: int | None = None) -> Entry:
+    """A model file without a bundle: no golden samples, no hash, the first fitting runtime that is installed.
+
+    Raises:
+        UsageError: There is no such file or no runtime reads it.
+        RunnerError: No runtime that reads it is installed.
+    """
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}; expected a model file")
+    chosen = runtime or sessions.for_file(path)
+    expected = sessions.load(chosen).FORMAT
+    if path.suffix.lstrip(".").lower() != expected:
+        raise UsageError(f"runtime {chosen} got {path.name!r}; expected a .{expected} file")
+    return Entry(path.name, path, chosen, threads or 1, None, None, None, None)
+
+
+def altered(entry: Entry) -> str | None:
+    """Which file of an entry is not what the manifest says, as a sentence; None when all are."""
+    for path, expected in ((entry.path, entry.sha256), (entry.golden, entry.golden_sha256)):
+        if path is None or expected is None:
+            continue
+        if not path.is_file():
+            return f"{path.name} is missing from the bundle"
+        found = sha256(path)
+        if found != expected:
+            return (
+                f"{path.name} is not the file that was packed: sha256 {found}, the manifest says {expected}"
+            )
+    return None
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def golden_array(path: Path, key: str) -> NDArray[Any]:
+    """One array of the golden samples: ``input``, ``label`` or ``output/<file>/<runtime>``; samples first.
+
+    Raises:
+        UsageError: The file cannot be read or has no such array.
+    """
+    try:
+        # numpy leaves a file open that it opened itself and cannot read.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            array: NDArray[Any] = arrays[key]
+    except KeyError as error:
+        raise UsageError(f"{path.name} holds no array {key!r}; make the bundle again") from error
+    except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        raise UsageError(f"{path.name} cannot be read as golden samples: {error}") from error
+    return array
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    path = folder / "manifest.json"
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UsageError(f"there is no {path}; expected a bundle: a folder with manifest.json") from error
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read as JSON: {error}") from error
+    schema = manifest.get("schema") if isinstance(manifest, dict) else None
+    if schema != SCHEMA:
+        raise UsageError(f"{path} has the schema {schema!r}; expected {SCHEMA!r}")
+    return dict(manifest)
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """A file of the bundle; a manifest from elsewhere may not name files outside its folder."""
+    if Path(name).name != name:
+        raise ValueError(f"{name!r} is not a plain file name")
+    return folder / name

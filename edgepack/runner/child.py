@@ -1,0 +1,115 @@
+"""How does work run in a fresh process, so that its start is really cold and its crash is only its own?"""
+
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .errors import RunnerError
+
+# Not from __name__, which is "__main__" in the child itself.
+PACKAGE = __package__ or "runner"
+
+
+def call(task: str, job: Mapping[str, Any], *, timeout_s: float) -> dict[str, Any]:
+    """Do one piece of work in a process of its own and return its answer.
+
+    Args:
+        task: The module of this package whose ``work(job, import_ms)`` is called there: ``measure`` or
+            ``verify``.
+        job: What to do, as JSON values; its ``runtime`` is imported first, and timed.
+        timeout_s: Seconds after which the process is killed.
+
+    Raises:
+        RunnerError: The process crashed, hung, or says what is wrong.
+    """
+    question = json.dumps({"task": task, "parent": os.getpid(), "job": job})
+    with tempfile.TemporaryFile() as complaints:
+        process = subprocess.Popen(
+            [sys.executable, "-m", f"{PACKAGE}.child"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            env={**os.environ, "PYTHONPATH": _search_path()},
+            text=True,
+        )
+        try:
+            answer, _ = process.communicate(question, timeout=timeout_s)
+        except subprocess.TimeoutExpired as error:
+            raise RunnerError(
+                f"the process hung: no result within {timeout_s:g} s, so it was killed"
+            ) from error
+        finally:
+            process.kill()
+            process.wait()
+        complaints.seek(0)
+        said = complaints.read().decode(errors="replace").strip().splitlines()
+    if process.returncode != 0 or not answer:
+        raise RunnerError(
+            f"the process {_end(process.returncode)}{f'; its last words: {said[-1]}' if said else ''}"
+        )
+    result: dict[str, Any] = json.loads(answer)
+    if "error" in result:
+        raise RunnerError(result["error"])
+    return result
+
+
+def _search_path() -> str:
+    """PYTHONPATH for the child: the folder that holds this package's root, then what the parent was given."""
+    root = Path(__file__).resolve().parents[PACKAGE.count(".") + 1]
+    given = os.environ.get("PYTHONPATH")
+    return os.pathsep.join([str(root), given] if given else [str(root)])
+
+
+def _end(returncode: int) -> str:
+    if returncode < 0:
+        name = signal.Signals(-returncode).name
+        return f"was ended by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
+    return f"ended with exit code {returncode} and no result"
+
+
+def _die_with(parent: int) -> None:
+    """Let the kernel kill this process when its parent is gone: a killed run leaves no work behind."""
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def main() -> None:
+    """The child's side: a job on standard input, an answer on standard output."""
+    # Native libraries print to file descriptor 1 whenever they like; only the answer may arrive there.
+    answer = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    asked = json.load(sys.stdin)
+    try:
+        start_ns = time.perf_counter_ns()
+        sessions = importlib.import_module(f"{PACKAGE}.sessions")
+        sessions.load(asked["job"]["runtime"]).version()
+        import_ms = (time.perf_counter_ns() - start_ns) / 1e6
+        _die_with(asked["parent"])
+        result = importlib.import_module(f"{PACKAGE}.{asked['task']}").work(asked["job"], import_ms)
+    except RunnerError as error:
+        result = {"error": str(error)}
+    except (
+        Exception
+    ) as error:  # whatever a runtime throws becomes this artifact's reason, and the others go on
+        text = str(error).strip().splitlines()
+        result = {"error": f"{type(error).__name__}: {text[0] if text else 'no message'}"}
+    with answer:
+        json.dump(result, answer, allow_nan=False)
+
+
+if __name__ == "__main__":
+    main()

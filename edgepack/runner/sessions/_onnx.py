@@ -1,0 +1,177 @@
+"""How does a .onnx file run under ONNX Runtime, whatever the execution provider?"""
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import RunnerError
+from ..tensors import TensorSpec
+from ._common import SessionBase, check_feed, first_line
+
+# What ONNX Runtime calls an element type, where numpy calls it otherwise.
+_DTYPES = {"float": "float32", "double": "float64"}
+
+
+def version() -> str:
+    """The runtime's version; imports the runtime.
+
+    Raises:
+        RunnerError: It is not installed.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise RunnerError(
+            f"ONNX Runtime cannot be imported ({first_line(error)}); install onnxruntime"
+        ) from error
+    return str(onnxruntime.__version__)
+
+
+class OnnxSession(SessionBase):
+    """A .onnx file in ONNX Runtime, its inputs and outputs bound to memory of the host.
+
+    Args:
+        path: The model's file.
+        threads: Threads inside one operator; operators run one after the other.
+        providers: Execution providers, the most wanted first.
+
+    Raises:
+        RunnerError: ONNX Runtime is not installed or refuses the file.
+    """
+
+    def __init__(self, path: Path | str, threads: int, providers: Sequence[str]) -> None:
+        self._version = version()
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+        options.log_severity_level = 3  # errors; warnings about the graph are not for whoever measures it
+        options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+        try:
+            session: Any = onnxruntime.InferenceSession(str(path), options, providers=list(providers))
+        except Exception as error:  # ONNX Runtime's errors share no narrower class
+            raise RunnerError(
+                f"ONNX Runtime {self._version} cannot load {Path(path).name}: {first_line(error)}"
+            ) from error
+        self._session = session
+        metadata = session.get_modelmeta().custom_metadata_map
+        self.inputs = _specs(session.get_inputs(), metadata.get("edgepack.inputs"))
+        self.outputs = _specs(session.get_outputs(), metadata.get("edgepack.outputs"))
+        self._buffers: dict[str, NDArray[Any]] = {}
+        self._binding: Any = None
+        self.invoke = _not_set
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """Version, the providers really in use, and how many nodes each runs (None where not told)."""
+        by_provider = _assignment(self._session)
+        return {
+            "version": self._version,
+            "provider": self._session.get_providers()[0],
+            "providers": list(self._session.get_providers()),
+            "nodes": sum(by_provider.values()) if by_provider is not None else None,
+            "nodes_by_provider": by_provider,
+        }
+
+    def set_inputs(self, feed: Mapping[str, NDArray[Any]]) -> None:
+        """Copy arrays into bound memory; another batch size than the last binds anew.
+
+        Raises:
+            UsageError: A name, shape or dtype is not the model's.
+        """
+        check_feed(feed, self.inputs)
+        if any(name not in self._buffers or self._buffers[name].shape != feed[name].shape for name in feed):
+            self._bind({name: np.empty_like(array, order="C") for name, array in feed.items()})
+        for name, array in feed.items():
+            np.copyto(self._buffers[name], array)
+
+    def _bind(self, buffers: dict[str, NDArray[Any]]) -> None:
+        import onnxruntime
+
+        binding = self._session.io_binding()
+        for name, buffer in buffers.items():
+            binding.bind_ortvalue_input(name, onnxruntime.OrtValue.ortvalue_from_numpy(buffer))
+        for spec in self.outputs:
+            binding.bind_output(spec.name, "cpu")
+        self._buffers, self._binding = buffers, binding
+        self.invoke = partial(self._session.run_with_iobinding, binding)
+
+    def get_outputs(self) -> dict[str, NDArray[Any]]:
+        """Copies of the outputs of the last ``invoke``, by name, in their raw dtypes."""
+        arrays = self._binding.copy_outputs_to_cpu()
+        return {spec.name: np.array(array) for spec, array in zip(self.outputs, arrays, strict=True)}
+
+    def close(self) -> None:
+        """Give the model's memory back."""
+        self._binding = self._session = None
+        self._buffers = {}
+        self.invoke = _closed
+
+
+def _not_set() -> None:
+    raise RunnerError("no inputs were set; call set_inputs first")
+
+
+def _closed() -> None:
+    raise RunnerError("the session is closed")
+
+
+def _specs(nodes: Sequence[Any], recorded: str | None) -> tuple[TensorSpec, ...]:
+    """Tensors as ONNX Runtime tells them, with the scales that the exporter recorded in the file's metadata.
+
+    ONNX itself has no scale for a graph's inputs and outputs.
+    """
+    plain = tuple(
+        TensorSpec(
+            name=str(node.name),
+            shape=tuple(size if isinstance(size, int) and size >= 0 else -1 for size in node.shape),
+            dtype=_dtype(node),
+        )
+        for node in nodes
+    )
+    if not recorded:
+        return plain
+    try:
+        by_name = {spec.name: spec for spec in map(TensorSpec.from_dict, json.loads(recorded))}
+    except ValueError as error:
+        raise RunnerError(
+            f"the file's metadata about its tensors cannot be read: {first_line(error)}"
+        ) from error
+    return tuple(_merged(spec, by_name.get(spec.name, spec)) for spec in plain)
+
+
+def _merged(spec: TensorSpec, recorded: TensorSpec) -> TensorSpec:
+    if recorded.dtype != spec.dtype:
+        raise RunnerError(
+            f"tensor {spec.name!r} is {spec.dtype}, but the file's metadata says {recorded.dtype}; "
+            "export it again"
+        )
+    return TensorSpec(spec.name, spec.shape, spec.dtype, recorded.scale, recorded.zero_point)
+
+
+def _dtype(node: Any) -> str:
+    element = str(node.type).removeprefix("tensor(").removesuffix(")")
+    try:
+        return np.dtype(_DTYPES.get(element, element)).name
+    except TypeError as error:
+        raise RunnerError(
+            f"tensor {node.name!r} has type {node.type}; expected a tensor of numbers"
+        ) from error
+
+
+def _assignment(session: Any) -> dict[str, int] | None:
+    try:
+        subgraphs = session.get_provider_graph_assignment_info()
+    except Exception:  # not in every version or provider
+        return None
+    counts: dict[str, int] = {}
+    for subgraph in subgraphs:
+        counts[subgraph.ep_name] = counts.get(subgraph.ep_name, 0) + len(subgraph.get_nodes())
+    return counts

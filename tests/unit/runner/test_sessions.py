@@ -1,0 +1,181 @@
+import importlib.metadata
+import importlib.util
+import inspect
+from fnmatch import fnmatch
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgepack.runner import sessions
+from edgepack.runner.errors import RunnerError, UsageError
+from edgepack.runner.sessions import open_session
+from edgepack.runner.tensors import TensorSpec
+
+from .conftest import INPUT, OUTPUT, WEIGHTS, save_int8
+
+DISTRIBUTIONS = {"litert": "ai-edge-litert", "onnxruntime": "onnxruntime"}
+
+
+def softmax(x: np.ndarray) -> np.ndarray:
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return np.asarray(e / e.sum(axis=-1, keepdims=True))
+
+
+@pytest.mark.parametrize("name", sessions.names())
+def test_each_session_module_keeps_its_contract(name: str) -> None:
+    module = sessions.load(name)
+    assert module.FORMAT in ("tflite", "onnx")
+    assert "numpy" in module.REQUIREMENTS
+    assert all(pattern and not pattern.startswith("/") for pattern in module.EXCLUDE)
+    assert list(inspect.signature(module.Session).parameters)[:2] == ["path", "threads"]
+    for method in ("set_inputs", "get_outputs", "run", "close", "__enter__", "__exit__", "details"):
+        assert hasattr(module.Session, method)
+
+
+def test_names_are_the_files_of_the_folder() -> None:
+    assert sessions.names() == ("litert", "onnxruntime", "onnxruntime_gpu")
+
+
+@pytest.mark.parametrize(("name", "distribution"), DISTRIBUTIONS.items())
+def test_what_is_excluded_is_there_and_what_is_needed_is_not_excluded(name: str, distribution: str) -> None:
+    """An EXCLUDE pattern that matches nothing any more is a wheel that changed and an image that grew."""
+    module = sessions.load(name)
+    files = [str(file) for file in importlib.metadata.files(distribution) or ()]
+    files += [str(file) for file in importlib.metadata.files("numpy") or ()]
+    stale = [pattern for pattern in module.EXCLUDE if not any(fnmatch(file, pattern) for file in files)]
+    assert set(stale) <= {"*/__pycache__/*"}
+    kept = [file for file in files if not any(fnmatch(file, pattern) for pattern in module.EXCLUDE)]
+    assert any(file.startswith("numpy/_core/_multiarray_umath") for file in kept)
+    needed = {"litert": "ai_edge_litert/interpreter.py", "onnxruntime": "onnxruntime/capi/_pybind_state.py"}
+    assert needed[name] in kept
+
+
+def test_an_unknown_runtime_or_option_names_the_known_ones(float_model: Path) -> None:
+    with pytest.raises(UsageError, match="'tensorrt'; expected one of: litert, onnxruntime"):
+        open_session("tensorrt", float_model)
+    with pytest.raises(UsageError, match="kernels='fast'; expected one of: xnnpack, builtin, reference"):
+        open_session("litert", float_model, kernels="fast")
+    with pytest.raises(UsageError, match="threads=0"):
+        open_session("onnxruntime", float_model, threads=0)
+    with pytest.raises(UsageError, match=r"no file .*nowhere\.onnx"):
+        open_session("onnxruntime", "nowhere.onnx")
+
+
+@pytest.mark.parametrize("runtime", ["litert", "onnxruntime"])
+@pytest.mark.parametrize("content", [b"", b"\0" * 64, b"not a model at all" * 20])
+def test_a_corrupt_file_is_an_error_that_names_it(tmp_path: Path, runtime: str, content: bytes) -> None:
+    path = tmp_path / f"broken.{sessions.load(runtime).FORMAT}"
+    path.write_bytes(content)
+    with pytest.raises(RunnerError, match=r"cannot load broken\."):
+        open_session(runtime, path)
+
+
+def test_a_bare_file_gets_the_first_runtime_that_is_installed() -> None:
+    assert sessions.for_file(Path("a/MODEL.ONNX")) == "onnxruntime"
+    assert sessions.for_file(Path("model.tflite")) == "litert"
+    with pytest.raises(UsageError, match=r"model\.pt.*onnx, tflite"):
+        sessions.for_file(Path("model.pt"))
+
+
+def test_a_float_model_is_described_and_computed(float_model: Path, samples: np.ndarray) -> None:
+    with open_session("onnxruntime", float_model) as session:
+        assert session.inputs == (TensorSpec("x", (-1, 4), "float32"),)
+        assert session.outputs == (TensorSpec("y", (-1, 3), "float32"),)
+        for batch in (1, 6, 2):  # another size binds anew
+            got = session.run({"x": samples[:batch]})["y"]
+            np.testing.assert_allclose(got, softmax(samples[:batch] @ WEIGHTS), rtol=1e-5)
+
+
+def test_outputs_are_copies(float_model: Path, samples: np.ndarray) -> None:
+    with open_session("onnxruntime", float_model) as session:
+        first = session.run({"x": samples[:1]})["y"]
+        kept = first.copy()
+        session.run({"x": samples[1:2]})
+        np.testing.assert_array_equal(first, kept)
+
+
+def test_inputs_are_copied_and_read_again_by_each_call(float_model: Path, samples: np.ndarray) -> None:
+    with open_session("onnxruntime", float_model) as session:
+        given = samples[:1].copy()
+        session.set_inputs({"x": given})
+        given[:] = np.nan
+        session.invoke()
+        first = session.get_outputs()["y"]
+        session.set_inputs({"x": samples[1:2]})
+        session.invoke()
+        np.testing.assert_allclose(first, softmax(samples[:1] @ WEIGHTS), rtol=1e-5)
+        np.testing.assert_allclose(session.get_outputs()["y"], softmax(samples[1:2] @ WEIGHTS), rtol=1e-5)
+
+
+def test_scales_come_from_the_files_metadata(int8_model: Path) -> None:
+    with open_session("onnxruntime", int8_model) as session:
+        assert session.inputs == (INPUT,)
+        assert session.outputs == (OUTPUT,)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "reason"),
+    [
+        ("{nonsense", "metadata about its tensors cannot be read"),
+        ('[{"name": "x"}]', "metadata about its tensors cannot be read"),
+        ('[{"name": "x", "shape": [1, 4], "dtype": "uint8", "scale": 1, "zero_point": 0}]', "is int8.*uint8"),
+    ],
+)
+def test_metadata_that_lies_is_refused(tmp_path: Path, recorded: str, reason: str) -> None:
+    path = save_int8(tmp_path / "model.onnx", recorded=recorded)
+    with pytest.raises(RunnerError, match=reason):
+        open_session("onnxruntime", path)
+
+
+def test_details_tell_what_really_runs(float_model: Path) -> None:
+    with open_session("onnxruntime", float_model, threads=2) as session:
+        assert session.details == {
+            "version": importlib.metadata.version("onnxruntime"),
+            "provider": "CPUExecutionProvider",
+            "providers": ["CPUExecutionProvider"],
+            "nodes": 2,
+            "nodes_by_provider": {"CPUExecutionProvider": 2},
+        }
+
+
+@pytest.mark.parametrize(
+    ("feed", "reason"),
+    [
+        ({"z": np.zeros((1, 4), np.float32)}, r"\['z'\]; expected \['x'\]"),
+        ({}, r"\[\]; expected \['x'\]"),
+        ({"x": np.zeros((1, 5), np.float32)}, r"\[1, 5\]; expected float32 \[-1, 4\]"),
+        ({"x": np.zeros(4, np.float32)}, r"\[4\]; expected"),
+        ({"x": np.zeros((1, 4))}, "float64"),
+    ],
+)
+def test_inputs_that_do_not_fit_are_refused(
+    float_model: Path, feed: dict[str, np.ndarray], reason: str
+) -> None:
+    with open_session("onnxruntime", float_model) as session, pytest.raises(UsageError, match=reason):
+        session.run(feed)
+
+
+def test_closing_twice_is_safe_and_a_closed_session_says_so(float_model: Path) -> None:
+    session = open_session("onnxruntime", float_model)
+    session.close()
+    session.close()
+    with pytest.raises(RunnerError, match="closed"):
+        session.invoke()
+
+
+def test_invoke_before_inputs_says_so(float_model: Path) -> None:
+    with open_session("onnxruntime", float_model) as session, pytest.raises(RunnerError, match="set_inputs"):
+        session.invoke()
+
+
+gpu = importlib.metadata.packages_distributions().get("onnxruntime", []) == ["onnxruntime-gpu"]
+
+
+@pytest.mark.skipif(gpu, reason="this machine has ONNX Runtime for GPUs")
+def test_the_gpu_session_never_falls_back_silently(float_model: Path, samples: np.ndarray) -> None:
+    with pytest.raises(RunnerError, match=r"expected TensorrtExecutionProvider or CUDAExecutionProvider"):
+        open_session("onnxruntime_gpu", float_model)
+    with open_session("onnxruntime_gpu", float_model, allow_cpu=True) as session:
+        assert session.details["provider"] == "CPUExecutionProvider"
+        session.run({"x": samples})
