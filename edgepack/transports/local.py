@@ -1,0 +1,69 @@
+"""How does work run on this very machine, in a folder of its own?"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import Self
+
+from edgepack import proc
+from edgepack.errors import MissingError, RecipeError
+from edgepack.transports import inside
+
+
+class Local:
+    """This machine; what is pushed goes to a temporary folder, which is where programs start."""
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="edgepack-"))
+
+    def push(self, local: Path, remote: PurePosixPath) -> None:
+        """Copy a file or a folder into the working folder; see `Transport`."""
+        copy(local, self._folder / inside(remote))
+
+    def run(
+        self, argv: Sequence[str], *, timeout_s: float, env: Mapping[str, str] | None = None
+    ) -> proc.Completed:
+        """Run a program in the working folder; see `Transport`."""
+        return proc.run(argv, timeout_s=timeout_s, cwd=self._folder, env={**os.environ, **(env or {})})
+
+    def close(self) -> None:
+        """Remove the working folder."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def connect(address: str = "") -> Local:
+    """This machine.
+
+    Raises:
+        RecipeError: An address was given.
+    """
+    if address:
+        raise RecipeError(f"local takes no address, but got {address!r}", fix="write just: local")
+    return Local()
+
+
+def copy(local: Path, to: Path) -> None:
+    """Copy a file or a whole folder, without caches of Python; an older copy is replaced.
+
+    Raises:
+        MissingError: There is no ``local``.
+    """
+    if not local.exists():
+        raise MissingError(f"there is no file or folder {local}", fix="check the path")
+    to.parent.mkdir(parents=True, exist_ok=True)
+    if local.is_file():
+        shutil.copyfile(local, to)
+        return
+    shutil.rmtree(to, ignore_errors=True)
+    shutil.copytree(local, to, ignore=shutil.ignore_patterns("__pycache__"))

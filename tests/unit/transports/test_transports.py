@@ -1,0 +1,102 @@
+import inspect
+import sys
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from edgepack import extensions, transports
+from edgepack.errors import DeviceError, MissingError, RecipeError
+from edgepack.transports.local import Local
+
+
+@pytest.mark.parametrize("name", extensions.names("edgepack.transports"))
+def test_each_transport_keeps_its_contract(name: str) -> None:
+    module = extensions.load("edgepack.transports", name)
+    kind = inspect.signature(module.connect).return_annotation
+    for method in ("push", "run", "close"):
+        expected = inspect.signature(getattr(transports.Transport, method))
+        assert inspect.signature(getattr(kind, method)) == expected
+    assert hasattr(kind, "__enter__")
+    assert hasattr(kind, "__exit__")
+
+
+def test_an_unknown_transport_names_the_known_ones() -> None:
+    with pytest.raises(
+        RecipeError, match="unknown name 'dokcer' in transports; expected one of: docker, local"
+    ):
+        transports.connect("dokcer:image")
+
+
+def test_local_takes_no_address() -> None:
+    with pytest.raises(RecipeError, match="local takes no address, but got 'here'"):
+        transports.connect("local:here")
+
+
+def test_docker_needs_an_image() -> None:
+    with pytest.raises(RecipeError, match="docker needs an image"):
+        transports.connect("docker")
+
+
+@pytest.mark.parametrize("remote", ["/etc/passwd", "../up", "a/../../up", "."])
+def test_nothing_is_pushed_outside_the_working_folder(tmp_path: Path, remote: str) -> None:
+    with Local() as device, pytest.raises(ValueError, match="inside the device's working folder"):
+        device.push(tmp_path, PurePosixPath(remote))
+
+
+def test_files_and_folders_are_pushed_and_programs_start_beside_them(tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("hello")
+    folder = tmp_path / "package"
+    (folder / "__pycache__").mkdir(parents=True)
+    (folder / "__main__.py").write_text(
+        "import os, sys; print(open('words.txt').read(), sys.argv[1:], os.environ['K'])"
+    )
+    with transports.connect("local") as device:
+        device.push(tmp_path / "words.txt", PurePosixPath("words.txt"))
+        device.push(folder, PurePosixPath("deep/program"))
+        done = device.run([sys.executable, "deep/program", "a b"], timeout_s=30, env={"K": "v"})
+        listed = device.run(["find", "."], timeout_s=30)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "hello ['a b'] v\n", "")
+    assert "__pycache__" not in listed.stdout
+
+
+def test_a_second_push_replaces_the_first(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "old").write_text("")
+    with Local() as device:
+        device.push(folder, PurePosixPath("data"))
+        (folder / "old").rename(folder / "new")
+        device.push(folder, PurePosixPath("data"))
+        assert device.run(["ls", "data"], timeout_s=30).stdout == "new\n"
+
+
+def test_what_is_pushed_is_a_copy(tmp_path: Path) -> None:
+    original = tmp_path / "file"
+    original.write_text("kept")
+    with Local() as device:
+        device.push(original, PurePosixPath("file"))
+        device.run(["rm", "file"], timeout_s=30)
+    assert original.read_text() == "kept"
+
+
+def test_nothing_is_left_behind_and_closing_twice_is_safe() -> None:
+    with Local() as device:
+        folder = Path(device.run(["pwd"], timeout_s=30).stdout.strip())
+        assert folder.is_dir()
+    assert not folder.exists()
+    device.close()
+
+
+def test_an_exit_code_is_a_result_and_no_error() -> None:
+    with Local() as device:
+        assert device.run([sys.executable, "-c", "import sys; sys.exit(5)"], timeout_s=30).returncode == 5
+
+
+def test_what_takes_too_long_or_is_missing_is_an_error(tmp_path: Path) -> None:
+    with Local() as device:
+        with pytest.raises(DeviceError, match="did not finish within 0.2 s"):
+            device.run(["sleep", "30"], timeout_s=0.2)
+        with pytest.raises(MissingError, match="'no-such-program' is not installed"):
+            device.run(["no-such-program"], timeout_s=5)
+        with pytest.raises(MissingError, match="no file or folder"):
+            device.push(tmp_path / "nothing", PurePosixPath("nothing"))
