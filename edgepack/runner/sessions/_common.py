@@ -12,7 +12,6 @@ from ..tensors import TensorSpec
 
 # `import numpy`, npz files, percentiles and both runtimes work without these; measured on numpy 2.4.
 NUMPY_EXCLUDE = (
-    "*/__pycache__/*",
     "*.pyi",
     "numpy/*/tests/*",
     "numpy/tests/*",
