@@ -143,10 +143,12 @@ def _pair(doc: Doc) -> Pair:
 
 
 def _gate(doc: Doc) -> Gate:
+    # What was judged is written as a file, as file@runtime, or as "image", which all artifacts share.
+    file, _, runtime = (reading.text(doc, "artifact") or "").partition("@")
     return Gate(
         gate=reading.text(doc, "gate") or "unnamed",
-        artifact=reading.text(doc, "artifact"),
-        runtime=reading.text(doc, "runtime"),
+        artifact=file if file not in ("", "image") else None,
+        runtime=runtime or reading.text(doc, "runtime"),
         limit=reading.number(doc, "limit"),
         value=reading.number(doc, "value"),
         status=reading.text(doc, "status") or "not judged",

@@ -43,15 +43,11 @@ def curves(report: Report) -> tuple[tuple[str, str], ...]:
             figure = svg.new_figure(*CURVE_INCHES)
             tips = _chart(figure.add_subplot(), parts, train, held_out, 100.0 if title == "Accuracy" else 1.0)
             label = f"{title} by epoch, training and validation; " + ", ".join(part.name for part in parts)
-            found.append(
-                (title, svg.inline(figure, slug=svg.slug_of("curve", title), label=label, points=tips))
-            )
+            found.append((title, svg.inline(figure, slug=svg.slug_of("curve", title), label=label, points=tips)))
     return tuple(found)
 
 
-def _chart(
-    axes: "Axes", parts: tuple[Phase, ...], train: str, held_out: str, factor: float
-) -> dict[str, str]:
+def _chart(axes: "Axes", parts: tuple[Phase, ...], train: str, held_out: str, factor: float) -> dict[str, str]:
     """Draw one quantity over all phases; returns the tooltips of the last point of each line."""
     from matplotlib.ticker import MaxNLocator
 

@@ -17,17 +17,13 @@ def distributions(report: Report) -> tuple[tuple[str, str], ...]:
     found: list[tuple[str, str]] = []
     with svg.style():
         for target in report.targets:
-            drawn = [
-                latency for latency in target.latencies if latency.percentiles_ms and latency.status == "ok"
-            ]
+            drawn = [latency for latency in target.latencies if latency.percentiles_ms and latency.status == "ok"]
             if not drawn:
                 continue
             figure = svg.new_figure(WIDTH_INCHES, ROW_INCHES * len(drawn) + MARGIN_INCHES)
             tips = _chart(figure.add_subplot(), target, drawn)
             slug = svg.slug_of("latency", str(len(found)), target.name)
-            label = (
-                f"Distribution of the latency on {target.name}, ms, one line per artifact, runtime and place"
-            )
+            label = f"Distribution of the latency on {target.name}, ms, one line per artifact, runtime and place"
             found.append((target.name, svg.inline(figure, slug=slug, label=label, points=tips)))
     return tuple(found)
 

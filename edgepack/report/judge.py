@@ -12,7 +12,7 @@ EMPTY_TARGET = "the target has no artifact yet"
 def gate_text(gate: Gate) -> str:
     """One gate as a sentence: its value, its limit, and by how much it was missed."""
     if gate.status not in ("ok", "failed"):
-        why = gate.reason or "no reason was given"
+        why = gate.reason or ("nothing was measured" if gate.value is None else "no reason was given")
         return f"{gate.gate} (limit {limit_text(gate.gate, gate.limit)}) is open: {why}"
     sentence = f"{gate.gate}: {limit_text(gate.gate, gate.value)}, limit {limit_text(gate.gate, gate.limit)}"
     if gate.status == "failed" and gate.value is not None and gate.limit is not None:
@@ -45,9 +45,7 @@ def verdict_of(
     if report.smoke:
         return "not judged", "smoke run: trained for a moment only, its numbers mean nothing"
     if check is None:
-        missing = next(
-            (gap.reason for gap in target.gaps if gap.where == "verify"), "verify.json does not name it"
-        )
+        missing = next((gap.reason for gap in target.gaps if gap.where == "verify"), "verify.json does not name it")
         return "not judged", f"not verified: {missing}"
     if check.status != "ok":
         return "not judged", "; ".join(check.reasons) or "verify.json gives no verdict"
@@ -106,16 +104,12 @@ def choose(report: Report, rows: tuple[Row, ...]) -> tuple[Verdict, ...]:
     The fastest artifact that passed is chosen; among those within 5 % of it, the smallest. Where no time
     counts, the smallest that passed.
     """
-    return tuple(
-        _choose(report, t, tuple(row for row in rows if row.target == t.name)) for t in report.targets
-    )
+    return tuple(_choose(report, t, tuple(row for row in rows if row.target == t.name)) for t in report.targets)
 
 
 def _choose(report: Report, target: Target, rows: tuple[Row, ...]) -> Verdict:
     misses = tuple(
-        f"{row.artifact} in {runtime_name(row.runtime)}: {row.reason}"
-        for row in rows
-        if row.verdict == "failed"
+        f"{row.artifact} in {runtime_name(row.runtime)}: {row.reason}" for row in rows if row.verdict == "failed"
     )
     passed = [row for row in rows if row.verdict == "ok"]
     if passed:
@@ -131,30 +125,22 @@ def _choose(report: Report, target: Target, rows: tuple[Row, ...]) -> Verdict:
 
 
 def _best(target: Target, passed: list[Row]) -> tuple[Row, str]:
-    counted = {
-        (x.artifact, x.runtime, x.where) for x in target.latencies if x.status == "ok" and not x.not_judged
-    }
+    counted = {(x.artifact, x.runtime, x.where) for x in target.latencies if x.status == "ok" and not x.not_judged}
     timed = [row for row in passed if (row.artifact, row.runtime, row.where) in counted]
     # Times of the container and of the host are not compared: what ships is the container.
     timed = [row for row in timed if row.where == "container"] or timed
     among = "the only one that passed" if len(passed) == 1 else f"of the {len(passed)} that passed"
     if not timed:
-        best = min(
-            passed, key=lambda row: (row.size_kib if row.size_kib is not None else float("inf"), row.artifact)
-        )
+        best = min(passed, key=lambda row: (row.size_kib if row.size_kib is not None else float("inf"), row.artifact))
         return best, "The only one that passed" if len(
             passed
         ) == 1 else f"The smallest {among}; none has a latency that counts"
     fastest_ms = min(row.p50_ms or 0.0 for row in timed)
     close = [row for row in timed if (row.p50_ms or 0.0) <= EQUALLY_FAST * fastest_ms]
-    best = min(
-        close, key=lambda row: (row.size_kib if row.size_kib is not None else float("inf"), row.p50_ms or 0.0)
-    )
+    best = min(close, key=lambda row: (row.size_kib if row.size_kib is not None else float("inf"), row.p50_ms or 0.0))
     if len(passed) == 1:
         return best, "The only one that passed"
-    return best, f"The fastest {among}" if len(
-        close
-    ) == 1 else f"The smallest of the {len(close)} fastest {among}"
+    return best, f"The fastest {among}" if len(close) == 1 else f"The smallest of the {len(close)} fastest {among}"
 
 
 def _figures(row: Row) -> str:

@@ -78,9 +78,7 @@ def write_picture(report: Report, path: Path) -> None:
         MissingError: No result has both a size and an accuracy, or the file cannot be written.
     """
     if path.suffix not in (".png", ".svg"):
-        raise RecipeError(
-            f"a picture as {path.name!r} was asked for, expected .png or .svg", fix="change the ending"
-        )
+        raise RecipeError(f"a picture as {path.name!r} was asked for, expected .png or .svg", fix="change the ending")
     table = rows(report)
     drawn = [(target, drawable(table, target.name)) for target in report.targets]
     drawn = [(target, lines) for target, lines in drawn if lines]
@@ -107,9 +105,7 @@ def write_picture(report: Report, path: Path) -> None:
             figure.savefig(temporary, dpi=200, metadata=metadata)
             temporary.replace(path)
         except OSError as error:
-            raise MissingError(
-                f"{path} cannot be written: {error.strerror}", fix="choose another place"
-            ) from error
+            raise MissingError(f"{path} cannot be written: {error.strerror}", fix="choose another place") from error
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -188,9 +184,7 @@ def _limits(axes: "Axes", target: Target) -> None:
     """The float model's accuracy as a line, and the drop that the recipe allows as a band below it."""
     if target.baseline is None:
         return
-    allowed = next(
-        (gate.limit for gate in target.gates if gate.gate == "max_accuracy_drop" and gate.limit), None
-    )
+    allowed = next((gate.limit for gate in target.gates if gate.gate == "max_accuracy_drop" and gate.limit), None)
     baseline = 100 * target.baseline
     if allowed is not None:
         axes.axhspan(baseline - 100 * allowed, baseline, color=svg.BAND, zorder=1, linewidth=0)

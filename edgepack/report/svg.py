@@ -57,11 +57,11 @@ STYLE: dict[str, Any] = {
 @contextmanager
 def style() -> Iterator[None]:
     """The look of every chart, independent of the user's own matplotlib settings."""
-    import matplotlib
+    import matplotlib as mpl
 
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(STYLE)  # type: ignore[arg-type]  # its keys are literals
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(STYLE)  # type: ignore[arg-type]  # its keys are literals
         yield
 
 
@@ -89,11 +89,11 @@ def inline(figure: "Figure", *, slug: str, label: str, points: Mapping[str, str]
     Returns:
         An `<svg>` element.
     """
-    import matplotlib
+    import matplotlib as mpl
 
     buffer = BytesIO()
     # fonttype none: the page's own fonts, selectable, and a tenth of the size.
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": f"edgepack-{slug}"}):
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": f"edgepack-{slug}"}):
         figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     svg = buffer.getvalue().decode()
     svg = svg[svg.index("<svg") :]

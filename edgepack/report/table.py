@@ -8,9 +8,7 @@ from edgepack.report.schema import Check, Latency, Report, Row, Target, Verdict
 def rows(report: Report) -> tuple[Row, ...]:
     """The final table, one row per target, artifact and runtime, in the order of the recipe."""
     return tuple(
-        _row(report, target, file, runtime)
-        for target in report.targets
-        for file, runtime in results_of(target)
+        _row(report, target, file, runtime) for target in report.targets for file, runtime in results_of(target)
     )
 
 
@@ -84,9 +82,7 @@ def _reasons(target: Target, file: str, runtime: str, shown: Latency | None) -> 
         or [gaps.get("latency", "latency.json does not name it")]
     )
     image = target.image.reason or (
-        "image.json does not say its size"
-        if target.image.status == "built"
-        else f"image: {target.image.status}"
+        "image.json does not say its size" if target.image.status == "built" else f"image: {target.image.status}"
     )
     return {
         "size_kib": gaps.get("manifest", "manifest.json does not say"),
@@ -105,7 +101,7 @@ def footnotes(table: tuple[Row, ...]) -> tuple[str, ...]:
 
 
 def remarks(table: tuple[Row, ...]) -> tuple[tuple[str, str, str], ...]:
-    """(verdict, whom it concerns, reason) of every row with a reason; those of a target that share one are joined."""
+    """(verdict, whom it concerns, reason) of every row with a reason, joined per target and reason."""
     grouped: dict[tuple[str, str, str], list[str]] = {}
     for row in table:
         if row.reason:
