@@ -47,7 +47,7 @@ _HOMES = {
         ("edgepack.errors", None),
     ),
     "Outcome": ("edgepack.pipeline", None),
-    "Plan": ("edgepack.pipeline", None),
+    "Plan": ("edgepack.plan", None),
     "run": ("edgepack.pipeline", None),
     "make_plan": ("edgepack.plan", None),
     "Recipe": ("edgepack.recipe", None),
@@ -67,8 +67,8 @@ if TYPE_CHECKING:
         RecipeError,
         VerificationError,
     )
-    from edgepack.pipeline import Outcome, Plan, run
-    from edgepack.plan import make_plan
+    from edgepack.pipeline import Outcome, run
+    from edgepack.plan import Plan, make_plan
     from edgepack.recipe import Recipe
     from edgepack.recipe import load as load_recipe
     from edgepack.report import collect

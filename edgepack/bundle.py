@@ -13,7 +13,9 @@ from edgepack.store import file_digest, write_json
 MANIFEST_SCHEMA = "edgepack.manifest/1"
 
 
-def publish(folder: Path, *, files: Mapping[str, Path], documents: Mapping[str, object], manifest: dict[str, Any]) -> bool:
+def publish(
+    folder: Path, *, files: Mapping[str, Path], documents: Mapping[str, object], manifest: dict[str, Any]
+) -> bool:
     """Put a bundle's first files into place, all at once.
 
     A bundle that holds exactly these files already is left alone, with whatever later stages added to it.
@@ -67,7 +69,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / "manifest.json"
     if not path.is_file():
         raise MissingError(
-            f"{folder} is no bundle: it has no manifest.json", fix="give a folder that `edgepack run` made: out/<recipe>/<target>"
+            f"{folder} is no bundle: it has no manifest.json",
+            fix="give a folder that `edgepack run` made: out/<recipe>/<target>",
         )
     try:
         manifest = json.loads(path.read_text())
@@ -76,7 +79,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or manifest.get("schema") != MANIFEST_SCHEMA:
         found = manifest.get("schema") if isinstance(manifest, dict) else type(manifest).__name__
         raise VerificationError(
-            f"{path} has the schema {found!r}; expected {MANIFEST_SCHEMA!r}", fix="use the edgepack version that made it"
+            f"{path} has the schema {found!r}; expected {MANIFEST_SCHEMA!r}",
+            fix="use the edgepack version that made it",
         )
     required = ("name", "target", "artifacts", "files", "golden", "platform")
     missing = [key for key in required if key not in manifest]
@@ -101,10 +105,8 @@ def changed_files(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
             problems.append(f"{name} was altered: its sha256 is not the manifest's")
     present = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file() and not _ignored(p, folder)}
     problems.extend(f"{name} is not in the manifest" for name in sorted(present - set(manifest["files"])))
-    for artifact in manifest["artifacts"]:
-        if manifest["files"].get(artifact["file"]) != artifact["sha256"]:
-            problems.append(f"manifest.json: {artifact['file']} has two different sha256")
-    return problems
+    doubtful = [a["file"] for a in manifest["artifacts"] if manifest["files"].get(a["file"]) != a["sha256"]]
+    return [*problems, *(f"manifest.json: {name} has two different sha256" for name in doubtful)]
 
 
 def is_bundle(path: Path) -> bool:
@@ -122,7 +124,9 @@ def require(path: Path) -> Path:
     if not is_bundle(path) and path.is_dir():
         inside = sorted(str(child) for child in path.iterdir() if is_bundle(child))
         if inside:
-            raise RecipeError(f"{path} holds several bundles; expected one of: {', '.join(inside)}", fix=f"e.g. {inside[0]}")
+            raise RecipeError(
+                f"{path} holds several bundles; expected one of: {', '.join(inside)}", fix=f"e.g. {inside[0]}"
+            )
     read_manifest(path)
     return path
 

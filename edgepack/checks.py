@@ -49,7 +49,10 @@ def check_bundle(folder: Path) -> dict[str, Any]:
     missed = [gate for gate in gates if gate["status"] == "failed"]
     if missed:
         raise VerificationError(
-            "\n".join(f"{folder}: {g['artifact']} misses {g['gate']}: {g['value']:.4g}, limit {g['limit']:.4g}" for g in missed),
+            "\n".join(
+                f"{folder}: {g['artifact']} misses {g['gate']}: {g['value']:.4g}, limit {g['limit']:.4g}"
+                for g in missed
+            ),
             fix="its files are whole, but it did not pass when it was made: see its report",
         )
     return {

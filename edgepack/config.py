@@ -96,10 +96,8 @@ def _in_document(location: tuple[str | int, ...], content: Any) -> tuple[str | i
     node = content
     for index, part in enumerate(location):
         last = index == len(location) - 1
-        if isinstance(node, dict) and (part in node):
-            kept.append(part)
-            node = node[part]
-        elif isinstance(node, list) and isinstance(part, int) and part < len(node):
+        present = part in node if isinstance(node, dict) else isinstance(node, list) and part in range(len(node))
+        if present:
             kept.append(part)
             node = node[part]
         elif last and isinstance(node, dict) and isinstance(part, str) and not part.startswith("function-"):

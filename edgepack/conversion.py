@@ -52,7 +52,7 @@ def convert(model: Path, *, format_name: str, precision: Precision, out: Path, d
         made, log = Path(folder) / "made", Path(folder) / "log"
         made.mkdir()
         options = {"calibrated": data is not None}
-        request = Request(recipe, base, made, {}, False, lambda event: None, options)
+        request = Request(recipe, base, made, {}, False, lambda _: None, options)
         worker.call("edgepack.stages.convert", request, log_path=log)
         (result,) = made.iterdir()
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -4,21 +4,20 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from edgepack import bundle, imaging, latency, store
 from edgepack.environment import describe
 from edgepack.errors import EdgepackError, RecipeError
+from edgepack.execution import Execution
+from edgepack.plan import Plan
 from edgepack.store import Entry
 from edgepack.target import Target, runtime_format
 from edgepack.verify import gates
 from edgepack.verify.gates import Judgement
 
-if TYPE_CHECKING:
-    from edgepack.pipeline import Plan, _Run
 
-
-def deliver(plan: "Plan", target: Target, lineage: Mapping[str, Any], work: "_Run") -> list[EdgepackError]:
+def deliver(plan: Plan, target: Target, lineage: Mapping[str, Any], work: Execution) -> list[EdgepackError]:
     """Publish the bundle of one target, then build its image and measure it.
 
     Returns:
@@ -33,12 +32,14 @@ def deliver(plan: "Plan", target: Target, lineage: Mapping[str, Any], work: "_Ru
         changed = _publish(plan, target, lineage, verification, folder)
     work.worked = work.worked or changed
     work.observer.finished("bundle", target.name, seconds=time.monotonic() - start, cached=not changed)
-    problem = gates.error_for(failed, target.name)
-    if problem is not None:
-        errors.append(problem)
-        work.observer.failed("verify", target.name, problem.message)
+    missed = gates.error_for(failed, target.name)
+    if missed is not None:
+        errors.append(missed)
+        work.observer.failed("verify", target.name, missed.message)
 
-    def step(stage: str, action: Callable[[Callable[[Mapping[str, Any]], None]], tuple[bool, list[EdgepackError]]]) -> None:
+    def step(
+        stage: str, action: Callable[[Callable[[Mapping[str, Any]], None]], tuple[bool, list[EdgepackError]]]
+    ) -> None:
         if not plan.runs(stage):
             return
         begun = time.monotonic()
@@ -49,9 +50,9 @@ def deliver(plan: "Plan", target: Target, lineage: Mapping[str, Any], work: "_Ru
                 cached, problems = action(lambda event: work.observer.progress(stage, event))
         except EdgepackError as error:
             problems = [error]
-        for error in problems:
-            reason = error.message
-            work.observer.failed(stage, target.name, error.message)
+        for problem in problems:
+            reason = problem.message
+            work.observer.failed(stage, target.name, problem.message)
         errors.extend(problems)
         seconds = time.monotonic() - begun
         work.worked = work.worked or not cached
@@ -67,15 +68,15 @@ def deliver(plan: "Plan", target: Target, lineage: Mapping[str, Any], work: "_Ru
 
 
 def _verification(
-    plan: "Plan", target: Target, verified: Entry, exported: Entry
+    plan: Plan, target: Target, verified: Entry, exported: Entry
 ) -> tuple[dict[str, Any], list[Judgement]]:
     """The part of the verification that concerns a target, held against the gates."""
     document = json.loads((verified.path / "verify.json").read_text())
     files = {record["file"] for record in document["artifacts"] if _fits(target, record["file"], record["runtime"])}
     if not files:
         raise RecipeError(
-            f"target {target.name}: none of the recipe's exports suits it; it takes {', '.join(sorted(target.formats()))} "
-            f"in {', '.join(target.precisions)}",
+            f"target {target.name}: none of the recipe's exports suits it; "
+            f"it takes {', '.join(sorted(target.formats()))} in {', '.join(target.precisions)}",
             fix="add such an export to the recipe, or drop the target",
         )
     records = [r for r in document["artifacts"] if _fits(target, r["file"], r["runtime"])]
@@ -103,7 +104,12 @@ def _verification(
         record["status"] = "failed" if missed else "ok"
         record["reasons"] = [f"{item.gate}: {item.value:.4g}, limit {item.limit:.4g}" for item in missed]
     pairs = [p for p in document["pairs"] if p["a"]["file"] in files and p["b"]["file"] in files]
-    result = {**document, "artifacts": records, "pairs": pairs, "gates": [item.to_dict() for item in judgements]}
+    result = {
+        **document,
+        "artifacts": records,
+        "pairs": pairs,
+        "gates": [item.to_dict() for item in judgements],
+    }
     return result, failed
 
 
@@ -112,7 +118,7 @@ def _fits(target: Target, file: str, runtime: str) -> bool:
 
 
 def _publish(
-    plan: "Plan", target: Target, lineage: Mapping[str, Any], verification: dict[str, Any], folder: Path
+    plan: Plan, target: Target, lineage: Mapping[str, Any], verification: dict[str, Any], folder: Path
 ) -> bool:
     exported: Entry = lineage["export"]
     verified: Entry = lineage["verify"]
@@ -166,7 +172,7 @@ def _publish(
 
 
 def _image(
-    plan: "Plan", target: Target, folder: Path, progress: Callable[[Mapping[str, Any]], None]
+    plan: Plan, target: Target, folder: Path, progress: Callable[[Mapping[str, Any]], None]
 ) -> tuple[bool, list[EdgepackError]]:
     options = imaging.Options(
         tag=imaging.default_tag(plan.run_folder.name, target.name),
@@ -178,7 +184,7 @@ def _image(
 
 
 def _bench(
-    plan: "Plan",
+    plan: Plan,
     target: Target,
     folder: Path,
     verification: Mapping[str, Any],

@@ -24,7 +24,9 @@ def examine_environment() -> dict[str, Any]:
     ]
     for name in PACKAGES:
         version = facts[name]
-        checks.append(_check(name, "ok" if version else "missing", str(version or f"not installed: pip install {name}")))
+        checks.append(
+            _check(name, "ok" if version else "missing", str(version or f"not installed: pip install {name}"))
+        )
     checks += [_engine(), _emulation(), _accelerators(), _disk(Path.cwd())]
     return {"schema": "edgepack.doctor/1", "checks": checks}
 
@@ -41,7 +43,7 @@ def examine_model(path: Path) -> dict[str, Any]:
     else:
         recipe, base = _recipe_for(path), Path.cwd()
     with tempfile.TemporaryDirectory(prefix="edgepack-") as folder:
-        request = Request(recipe, base, Path(folder), {}, False, lambda event: None, {})
+        request = Request(recipe, base, Path(folder), {}, False, lambda _: None, {})
         return worker.call("edgepack.stages.doctor", request, log_path=Path(folder) / "log")
 
 
@@ -79,7 +81,9 @@ def _emulation() -> dict[str, str]:
 
 
 def _accelerators() -> dict[str, str]:
-    devices = [str(path) for path in (Path("/dev/nvidia0"), Path("/dev/dri/renderD128"), Path("/dev/apex_0")) if path.exists()]
+    devices = [
+        str(path) for path in (Path("/dev/nvidia0"), Path("/dev/dri/renderD128"), Path("/dev/apex_0")) if path.exists()
+    ]
     return _check("accelerators", "ok" if devices else "note", ", ".join(devices) or "none found")
 
 

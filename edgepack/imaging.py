@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -163,7 +164,12 @@ def _still_there(document: Mapping[str, Any]) -> bool:
         return True
     from edgepack.images import engine
 
-    return engine.has_image(document["id"])
+    try:
+        with closing(engine.connect()) as client:
+            client.images.get(document["id"])
+    except Exception:
+        return False
+    return True
 
 
 def _judge(document: Mapping[str, Any], target: Target) -> list[EdgepackError]:

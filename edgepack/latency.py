@@ -183,10 +183,10 @@ def _in_container(
 
 
 def _runs_here(target: Target) -> bool:
-    """False when every runtime of the target needs hardware that this host lacks."""
+    """False when every runtime of the target needs an accelerator; hosts are measured without one."""
     from edgepack.runner.sessions import load
 
-    return any(not getattr(load(runtime), "ACCELERATOR", False) for runtime in target.runtimes)
+    return any(load(runtime).ACCELERATOR is None for runtime in target.runtimes)
 
 
 def _judgements(document: Mapping[str, Any], gates: Gates, target: Target, *, judged: bool) -> list[dict[str, Any]]:

@@ -51,7 +51,8 @@ def _elsewhere(what: Path, on: str, words: list[str], protocol: Protocol) -> tup
     name, _, image = on.partition(":")
     if what.is_file() and not image:
         raise RecipeError(
-            f"--on {on} needs a bundle or an image for the file {what}", fix="give the bundle's folder, or --on docker:IMAGE"
+            f"--on {on} needs a bundle or an image for the file {what}",
+            fix="give the bundle's folder, or --on docker:IMAGE",
         )
     limit_s = latency.timeout_s(protocol, 8)
     if what.is_file():
@@ -64,7 +65,10 @@ def _elsewhere(what: Path, on: str, words: list[str], protocol: Protocol) -> tup
     if name == "docker" and not image:
         built = imaging.read(folder) or {}
         if built.get("status") != "built":
-            raise MissingError(f"{folder} has no image: {built.get('reason') or 'none was built'}", fix=f"edgepack image {folder}")
+            raise MissingError(
+                f"{folder} has no image: {built.get('reason') or 'none was built'}",
+                fix=f"edgepack image {folder}",
+            )
         on = f"docker:{built['tag']}"
     with connect(on) as device:
         return latency.run_runner(device, words, timeout_s=limit_s)

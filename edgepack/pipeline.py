@@ -2,61 +2,19 @@
 
 import json
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from edgepack import delivery, extensions, store, worker
+from edgepack import delivery, extensions, store
 from edgepack.environment import describe
 from edgepack.errors import EdgepackError, RecipeError
 from edgepack.events import Observer, Silent
-from edgepack.recipe import STAGES, Recipe
-from edgepack.stages.request import Request
-from edgepack.store import Entry, Store, code_digest, key_of, versions
-from edgepack.target import Target
+from edgepack.execution import Execution
+from edgepack.plan import Plan
+from edgepack.recipe import STAGES
+from edgepack.store import Entry, Store
 
 RUN_SCHEMA = "edgepack.run/1"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Everything that a run needs to know before it starts.
-
-    Attributes:
-        recipe: The resolved recipe.
-        recipe_file: The recipe's path as the user gave it, for the report.
-        base: The recipe's folder.
-        targets: The resolved targets.
-        out: Folder for all runs; this one gets ``out/<recipe name>``.
-        smoke: One epoch on a few samples, to see that everything works; its figures mean nothing.
-        from_stage: This stage and all later ones run again even if their results are there.
-        to_stage: The last stage that runs.
-        base_image: Replaces every target's base image, or None.
-    """
-
-    recipe: Recipe
-    recipe_file: str
-    base: Path
-    targets: tuple[Target, ...]
-    out: Path
-    smoke: bool = False
-    from_stage: str | None = None
-    to_stage: str = "report"
-    base_image: str | None = None
-
-    @property
-    def run_folder(self) -> Path:
-        """Where this run leaves its results."""
-        return self.out / (f"{self.recipe.name}-smoke" if self.smoke else self.recipe.name)
-
-    def runs(self, stage: str) -> bool:
-        """True when a stage is not after ``to_stage``."""
-        return STAGES.index(stage) <= STAGES.index(self.to_stage)
-
-    def forced(self, stage: str) -> bool:
-        """True when a stage must run again."""
-        return self.from_stage is not None and STAGES.index(stage) >= STAGES.index(self.from_stage)
 
 
 @dataclass(frozen=True)
@@ -74,79 +32,6 @@ class Outcome:
     worked: bool
 
 
-@dataclass
-class _Run:
-    plan: Plan
-    store: Store
-    observer: Observer
-    stages: list[dict[str, Any]] = field(default_factory=list)
-    worked: bool = False
-
-    def stage(
-        self,
-        name: str,
-        module: str,
-        *,
-        label: str = "",
-        config: object,
-        inputs: Mapping[str, Entry],
-        code: Sequence[str],
-        packages: Sequence[str],
-        options: Mapping[str, Any] | None = None,
-    ) -> Entry:
-        """Find or make one stage's result."""
-        digests = {key: entry.digest for key, entry in inputs.items()}
-        seed = self.plan.recipe.seed
-        key = key_of(module, config, digests, code_digest(*code), versions(*packages), seed, self.plan.smoke)
-        folder_name = module.rsplit(".", 1)[-1] + (f"-{label}" if label else "")
-        if self.plan.forced(name):
-            self.store.forget(folder_name, key)
-        entry = self.store.find(folder_name, key)
-        cached = entry is not None
-        if entry is None:
-            entry = self._work(name, module, folder_name, key, label, inputs, options or {})
-        self.observer.finished(name, label, seconds=entry.seconds, cached=cached)
-        self.record(name, seconds=entry.seconds, cached=cached)
-        return entry
-
-    def _work(
-        self,
-        name: str,
-        module: str,
-        folder_name: str,
-        key: str,
-        label: str,
-        inputs: Mapping[str, Entry],
-        options: Mapping[str, Any],
-    ) -> Entry:
-        self.worked = True
-        self.observer.started(name, label)
-        start = time.monotonic()
-        with store.explain_os_errors(self.plan.run_folder):
-            temporary = self.store.begin(folder_name, key)
-            logs = self.plan.run_folder / "logs"
-            logs.mkdir(exist_ok=True)
-            request = Request(
-                recipe=self.plan.recipe,
-                base=self.plan.base.resolve(),
-                out=temporary.resolve(),
-                inputs={key: entry.path.resolve() for key, entry in inputs.items()},
-                smoke=self.plan.smoke,
-                progress=lambda event: self.observer.progress(name, event),
-                options=options,
-            )
-            figures = worker.call(module, request, log_path=logs / f"{folder_name}.log")
-            seconds = round(time.monotonic() - start, 3)
-            return self.store.commit(folder_name, key, temporary, seconds=seconds, figures=figures)
-
-    def record(self, name: str, *, seconds: float, cached: bool, reason: str | None = None) -> None:
-        """Note a stage for the report."""
-        status = "failed" if reason else "ok"
-        self.stages.append(
-            {"name": name, "seconds": seconds, "cached": cached, "status": status, "reason": reason}
-        )
-
-
 def run(plan: Plan, observer: Observer | None = None) -> Outcome:
     """Carry out a plan; finished stages are reused.
 
@@ -158,7 +43,7 @@ def run(plan: Plan, observer: Observer | None = None) -> Outcome:
         raise RecipeError(f"--from {plan.from_stage} comes after --to {plan.to_stage}", fix="turn them round")
     keeper = Store(plan.run_folder)
     with keeper.locked():
-        work = _Run(plan, keeper, observer or Silent())
+        work = Execution(plan, keeper, observer or Silent())
         errors: list[EdgepackError] = []
         data = _data(work)
         trained = _train(work, data) if plan.runs("train") else None
@@ -166,7 +51,13 @@ def run(plan: Plan, observer: Observer | None = None) -> Outcome:
         exported = _export(work, data, trained, steps) if trained and plan.runs("export") else None
         verified = _verify(work, data, exported) if exported and plan.runs("verify") else None
         if exported and verified:
-            lineage = {"data": data, "train": trained, "compress": steps, "export": exported, "verify": verified}
+            lineage = {
+                "data": data,
+                "train": trained,
+                "compress": steps,
+                "export": exported,
+                "verify": verified,
+            }
             for target in plan.targets:
                 errors += delivery.deliver(plan, target, lineage, work)
         _write_run(work, trained, steps)
@@ -175,7 +66,7 @@ def run(plan: Plan, observer: Observer | None = None) -> Outcome:
         return Outcome(plan.run_folder, tuple(errors), work.worked)
 
 
-def _data(work: _Run) -> Entry:
+def _data(work: Execution) -> Entry:
     recipe = work.plan.recipe
     source = type(recipe.data).__module__.rsplit(".", 1)[-1]
     identity = extensions.load("edgepack.data", source).identity(recipe.data, work.plan.base)
@@ -189,7 +80,7 @@ def _data(work: _Run) -> Entry:
     )
 
 
-def _train(work: _Run, data: Entry) -> Entry:
+def _train(work: Execution, data: Entry) -> Entry:
     recipe = work.plan.recipe
     source = type(recipe.model).__module__.rsplit(".", 1)[-1]
     identity = extensions.load("edgepack.models", source).identity(recipe.model, work.plan.base)
@@ -203,7 +94,7 @@ def _train(work: _Run, data: Entry) -> Entry:
     )
 
 
-def _compress(work: _Run, data: Entry, trained: Entry) -> list[Entry]:
+def _compress(work: Execution, data: Entry, trained: Entry) -> list[Entry]:
     recipe, entries, model = work.plan.recipe, [], trained
     for index, config in enumerate(recipe.compress):
         technique = type(config).__module__.rsplit(".", 1)[-1]
@@ -213,7 +104,14 @@ def _compress(work: _Run, data: Entry, trained: Entry) -> list[Entry]:
             label=f"{index + 1}-{technique}",
             config=[config.model_dump(mode="json"), recipe.training.model_dump(mode="json")],
             inputs={"data": data, "model": model},
-            code=("techniques", "training", "keras_models", "dataset", "stages/compress", "stages/determinism"),
+            code=(
+                "techniques",
+                "training",
+                "keras_models",
+                "dataset",
+                "stages/compress",
+                "stages/determinism",
+            ),
             packages=("tensorflow", "tf-keras", "tensorflow-model-optimization", "numpy"),
             options={"step": index},
         )
@@ -221,10 +119,13 @@ def _compress(work: _Run, data: Entry, trained: Entry) -> list[Entry]:
     return entries
 
 
-def _export(work: _Run, data: Entry, trained: Entry, steps: list[Entry]) -> Entry:
+def _export(work: Execution, data: Entry, trained: Entry, steps: list[Entry]) -> Entry:
     recipe = work.plan.recipe
     records = [json.loads((entry.path / "step.json").read_text()) for entry in steps]
-    float_entries = [trained, *(e for e, record in zip(steps, records, strict=True) if not record["quantised"])]
+    float_entries = [
+        trained,
+        *(e for e, record in zip(steps, records, strict=True) if not record["quantised"]),
+    ]
     quantised = [e for e, record in zip(steps, records, strict=True) if record["quantised"]]
     last_float = float_entries[-1]
     inputs = {"data": data, "baseline": trained, "float": last_float}
@@ -239,13 +140,17 @@ def _export(work: _Run, data: Entry, trained: Entry, steps: list[Entry]) -> Entr
         packages=("tensorflow", "tf-keras", "onnx", "tf2onnx", "numpy"),
         options={
             key: str((inputs[name].path / "model.h5").resolve())
-            for key, name in (("baseline", "baseline"), ("float_model", "float"), ("quantised_model", "quantised"))
+            for key, name in (
+                ("baseline", "baseline"),
+                ("float_model", "float"),
+                ("quantised_model", "quantised"),
+            )
             if name in inputs
         },
     )
 
 
-def _verify(work: _Run, data: Entry, exported: Entry) -> Entry:
+def _verify(work: Execution, data: Entry, exported: Entry) -> Entry:
     runtimes = sorted({runtime for target in work.plan.targets for runtime in target.runtimes})
     threads = max(target.threads for target in work.plan.targets)
     return work.stage(
@@ -259,7 +164,7 @@ def _verify(work: _Run, data: Entry, exported: Entry) -> Entry:
     )
 
 
-def _write_run(work: _Run, trained: Entry | None, steps: list[Entry]) -> None:
+def _write_run(work: Execution, trained: Entry | None, steps: list[Entry]) -> None:
     """Leave ``run.json``: what was asked for, what was done, with what."""
     plan = work.plan
     training = json.loads((trained.path / "training.json").read_text()) if trained else None
@@ -280,7 +185,7 @@ def _write_run(work: _Run, trained: Entry | None, steps: list[Entry]) -> None:
         store.write_json(plan.run_folder / "run.json", document)
 
 
-def _report(work: _Run) -> None:
+def _report(work: Execution) -> None:
     from edgepack import report
 
     start = time.monotonic()

@@ -1,12 +1,54 @@
-"""How do a recipe file and the command's options become a plan, with everything checked before anything runs?"""
+"""What does a run need to know before it starts, everything checked?"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgepack import recipe as recipes
 from edgepack import target as targets
-from edgepack.pipeline import Plan
+from edgepack.recipe import STAGES, Recipe
+from edgepack.target import Target
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a run needs to know before it starts.
+
+    Attributes:
+        recipe: The resolved recipe.
+        recipe_file: The recipe's path as the user gave it, for the report.
+        base: The recipe's folder.
+        targets: The resolved targets.
+        out: Folder for all runs; this one gets ``out/<recipe name>``.
+        smoke: One epoch on a few samples, to see that everything works; its figures mean nothing.
+        from_stage: This stage and all later ones run again even if their results are there.
+        to_stage: The last stage that runs.
+        base_image: Replaces every target's base image, or None.
+    """
+
+    recipe: Recipe
+    recipe_file: str
+    base: Path
+    targets: tuple[Target, ...]
+    out: Path
+    smoke: bool = False
+    from_stage: str | None = None
+    to_stage: str = "report"
+    base_image: str | None = None
+
+    @property
+    def run_folder(self) -> Path:
+        """Where this run leaves its results."""
+        return self.out / (f"{self.recipe.name}-smoke" if self.smoke else self.recipe.name)
+
+    def runs(self, stage: str) -> bool:
+        """True when a stage is not after ``to_stage``."""
+        return STAGES.index(stage) <= STAGES.index(self.to_stage)
+
+    def forced(self, stage: str) -> bool:
+        """True when a stage must run again."""
+        return self.from_stage is not None and STAGES.index(stage) >= STAGES.index(self.from_stage)
 
 
 def make_plan(

@@ -79,9 +79,7 @@ def run(
 
 
 @contextmanager
-def started(
-    argv: Sequence[str], *, env: Mapping[str, str], stderr: IO[bytes]
-) -> Iterator["subprocess.Popen[bytes]"]:
+def started(argv: Sequence[str], *, env: Mapping[str, str], stderr: IO[bytes]) -> Iterator["subprocess.Popen[bytes]"]:
     """Start a program that is talked to through pipes, and make sure that it is gone at the end.
 
     It gets a session of its own, so that Ctrl-C reaches edgepack alone, which then ends it.

@@ -34,7 +34,9 @@ class Gates(Config):
     )
     min_accuracy: NonNegativeFloat | None = Field(None, le=1, description="smallest test accuracy, as a fraction")
     min_top1_agreement: NonNegativeFloat | None = Field(
-        None, le=1, description="smallest share of samples with the same top-1 class as the Keras model it came from"
+        None,
+        le=1,
+        description="smallest share of samples with the same top-1 class as the Keras model it came from",
     )
     max_size_kib: PositiveFloat | None = Field(None, description="largest artifact file, KiB")
     max_latency_p90_ms: PositiveFloat | None = Field(None, description="slowest p90 latency, milliseconds")

@@ -189,7 +189,8 @@ def explain_os_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise MissingError(
-                f"no space left for {path}", fix="free some space, or choose another folder with --out; then run again"
+                f"no space left for {path}",
+                fix="free some space, or choose another folder with --out; then run again",
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
             raise MissingError(

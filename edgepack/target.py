@@ -11,7 +11,6 @@ from edgepack.contracts import Precision
 from edgepack.errors import RecipeError
 from edgepack.suggest import did_you_mean
 
-
 Runtime = Annotated[str, Field(description="name of a file in edgepack/runner/sessions", examples=["litert"])]
 
 

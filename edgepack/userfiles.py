@@ -15,7 +15,9 @@ def find(text: str, base: Path, *, what: str) -> Path:
     path = Path(text).expanduser()
     path = path if path.is_absolute() else base / path
     if not path.exists():
-        raise MissingError(f"{what}: there is nothing at {path}", fix="correct the path (relative to the recipe's folder)")
+        raise MissingError(
+            f"{what}: there is nothing at {path}", fix="correct the path (relative to the recipe's folder)"
+        )
     return path
 
 
@@ -33,7 +35,9 @@ def split_reference(reference: str, base: Path, *, what: str) -> tuple[Path, str
     """
     file, separator, name = reference.rpartition(":")
     if not separator or not name.isidentifier():
-        raise MissingError(f"{what}: expected 'file.py:function', received {reference!r}", fix="e.g. python: data.py:load")
+        raise MissingError(
+            f"{what}: expected 'file.py:function', received {reference!r}", fix="e.g. python: data.py:load"
+        )
     return find(file, base, what=what), name
 
 
@@ -61,7 +65,9 @@ def call(path: Path, name: str, **arguments: object) -> object:
         target = getattr(module, name, None)
         if not callable(target):
             known = [key for key, value in vars(module).items() if callable(value)]
-            raise MissingError(f"{path} defines no function {name!r}", fix=did_you_mean(name, known) or f"define {name!r}")
+            raise MissingError(
+                f"{path} defines no function {name!r}", fix=did_you_mean(name, known) or f"define {name!r}"
+            )
         return target(**arguments)
     except EdgepackError:
         raise

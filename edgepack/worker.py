@@ -89,11 +89,27 @@ def main(stdin: IO[str], stdout: IO[str]) -> None:
     except EdgepackError as error:
         send({"error": {"class": type(error).__name__, "message": error.message, "fix": error.fix}})
     except MemoryError:
-        send({"error": {"class": "MissingError", "message": "memory ran out", "fix": "use smaller batches or data"}})
+        send(
+            {
+                "error": {
+                    "class": "MissingError",
+                    "message": "memory ran out",
+                    "fix": "use smaller batches or data",
+                }
+            }
+        )
     except Exception as error:
         if "No space left on device" in str(error):
             text = f"no space left for {payload['out']}"
-            send({"error": {"class": "MissingError", "message": text, "fix": "free some space; then run again"}})
+            send(
+                {
+                    "error": {
+                        "class": "MissingError",
+                        "message": text,
+                        "fix": "free some space; then run again",
+                    }
+                }
+            )
         else:
             send({"error": {"class": "BugError", "message": traceback.format_exc(), "fix": ""}})
 

@@ -66,12 +66,16 @@ def parse(text: str, *, source: str) -> Document:
         mark = getattr(error, "problem_mark", None)
         where = f"{source}:{mark.line + 1}" if mark else source
         problem = getattr(error, "problem", None) or str(error)
-        raise RecipeError(f"{where}: this is not YAML: {problem}", fix="check indentation, colons and quotes") from error
+        raise RecipeError(
+            f"{where}: this is not YAML: {problem}", fix="check indentation, colons and quotes"
+        ) from error
     except (ValueError, RecursionError) as error:
         raise RecipeError(f"{source}: this is not YAML: {error}", fix="check the values in it") from error
     if not isinstance(tree, Mapping):
         kind = "nothing" if tree is None else type(tree).__name__
-        raise RecipeError(f"{source}: expected a mapping of keys at the top level, received {kind}", fix="see the README")
+        raise RecipeError(
+            f"{source}: expected a mapping of keys at the top level, received {kind}", fix="see the README"
+        )
     lines: dict[Location, int] = {}
     content = _plain(tree, (), lines, source)
     return Document(source, content, lines)

@@ -5,9 +5,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from edgepack import contracts
+from edgepack import contracts, userfiles
 from edgepack.contracts import RawData, Samples
-from edgepack import userfiles
 from edgepack.errors import RecipeError
 from edgepack.suggest import did_you_mean
 
@@ -43,7 +42,10 @@ def load(config: Config, base: Path) -> RawData:
     rows, classes = [], []
     for number, record in enumerate(records, start=2):
         if len(record) != len(header):
-            raise RecipeError(f"{path}:{number}: expected {len(header)} values, received {len(record)}", fix="repair the line")
+            raise RecipeError(
+                f"{path}:{number}: expected {len(header)} values, received {len(record)}",
+                fix="repair the line",
+            )
         classes.append(record[position])
         try:
             rows.append([float(value) for index, value in enumerate(record) if index != position])

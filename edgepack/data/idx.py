@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from edgepack import contracts
+from edgepack import contracts, userfiles
 from edgepack.contracts import RawData, Samples
-from edgepack import userfiles
 from edgepack.errors import MissingError, RecipeError
 
 if TYPE_CHECKING:
@@ -23,7 +22,18 @@ NAMES = {
     "y_test": "t10k-labels-idx1-ubyte",
 }
 DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+FASHION = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
 KERAS = {"fashion_mnist": FASHION, "mnist": tuple("0123456789")}
 
 
@@ -32,7 +42,8 @@ class Config(contracts.DataConfig):
 
     idx: str = Field(description="folder with train-images-idx3-ubyte(.gz) and its three companions")
     fallback: str | None = Field(
-        None, description="`fashion_mnist` or `mnist`: where the folder is absent, keras.datasets downloads it"
+        None,
+        description="`fashion_mnist` or `mnist`: where the folder is absent, keras.datasets downloads it",
     )
 
 
@@ -53,7 +64,10 @@ def load(config: Config, base: Path) -> RawData:
             arrays[key] = arrays[key][..., None]
     labels = KERAS.get(config.fallback or "", tuple(str(i) for i in range(int(arrays["y_train"].max()) + 1)))
     return RawData(
-        Samples(arrays["x_train"], arrays["y_train"]), None, Samples(arrays["x_test"], arrays["y_test"]), labels
+        Samples(arrays["x_train"], arrays["y_train"]),
+        None,
+        Samples(arrays["x_test"], arrays["y_test"]),
+        labels,
     )
 
 
@@ -73,7 +87,9 @@ def read(path: Path) -> "NDArray[Any]":
     except (OSError, EOFError, gzip.BadGzipFile) as error:
         raise RecipeError(f"{path} cannot be read: {error}", fix="fetch the file again") from error
     if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in DTYPES:
-        raise RecipeError(f"{path} is no IDX file: it starts with {data[:4].hex()!r}", fix="expected 0000, a type, a rank")
+        raise RecipeError(
+            f"{path} is no IDX file: it starts with {data[:4].hex()!r}", fix="expected 0000, a type, a rank"
+        )
     rank = data[3]
     start = 4 + 4 * rank
     if len(data) < start:
@@ -82,7 +98,9 @@ def read(path: Path) -> "NDArray[Any]":
     dtype = np.dtype(DTYPES[data[2]])
     expected = start + math.prod(shape) * dtype.itemsize
     if len(data) != expected:
-        raise RecipeError(f"{path}: expected {expected} bytes for shape {shape}, received {len(data)}", fix="fetch it again")
+        raise RecipeError(
+            f"{path}: expected {expected} bytes for shape {shape}, received {len(data)}", fix="fetch it again"
+        )
     array = np.frombuffer(data, dtype, offset=start).reshape(shape)
     return array.astype(dtype.newbyteorder("="))
 
@@ -114,7 +132,8 @@ def _download(config: Config) -> dict[str, Any]:
         (x_train, y_train), (x_test, y_test) = getattr(tf_keras.datasets, str(config.fallback)).load_data()
     except Exception as error:
         raise MissingError(
-            f"data.idx: there is no folder {config.idx}, and keras.datasets.{config.fallback} could not be downloaded: {error}",
+            f"data.idx: there is no folder {config.idx}, and keras.datasets.{config.fallback} could not be "
+            f"downloaded: {error}",
             fix=f"put the four IDX files into {config.idx} (on Debian: apt-get install dataset-fashion-mnist)",
         ) from error
     return {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}

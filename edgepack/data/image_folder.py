@@ -4,9 +4,8 @@ from pathlib import Path
 
 from pydantic import Field, PositiveInt
 
-from edgepack import contracts
+from edgepack import contracts, userfiles
 from edgepack.contracts import RawData, Samples
-from edgepack import userfiles
 from edgepack.errors import MissingError, RecipeError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
@@ -36,7 +35,9 @@ def load(config: Config, base: Path) -> RawData:
     top = root / "train" if split else root
     labels = tuple(sorted(path.name for path in top.iterdir() if path.is_dir()))
     if not labels:
-        raise MissingError(f"data.image_folder: {top} has no sub-folder; expected one per class", fix="make one per class")
+        raise MissingError(
+            f"data.image_folder: {top} has no sub-folder; expected one per class", fix="make one per class"
+        )
     parts = {name: root / name for name in ("validation", "test") if split and (root / name).is_dir()}
     return RawData(
         _read(top, labels, config),

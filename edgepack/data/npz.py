@@ -4,14 +4,16 @@ from pathlib import Path
 
 from pydantic import Field
 
-from edgepack import contracts
+from edgepack import contracts, userfiles
 from edgepack.contracts import RawData, Samples
-from edgepack import userfiles
 from edgepack.errors import RecipeError
 
 
 class Config(contracts.DataConfig):
-    """Arrays ``x``, ``y`` (to be split), or ``x_train``, ``y_train``, ``x_test``, ``y_test`` and optionally ``x_validation``, ``y_validation``."""
+    """Arrays ``x``, ``y`` (to be split), or ``x_train``, ``y_train``, ``x_test``, ``y_test``.
+
+    ``x_validation`` and ``y_validation`` may stand beside the latter.
+    """
 
     npz: str = Field(description="path of the .npz file")
 

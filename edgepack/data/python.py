@@ -5,9 +5,8 @@ from typing import Any
 
 from pydantic import Field
 
-from edgepack import contracts
+from edgepack import contracts, userfiles
 from edgepack.contracts import RawData, Samples
-from edgepack import userfiles
 from edgepack.errors import RecipeError
 
 
@@ -44,7 +43,8 @@ def load(config: Config, base: Path) -> RawData:
     train = samples("x_train", "y_train") or samples("x", "y")
     if train is None:
         raise RecipeError(
-            f"data.python: {config.python} returned the keys {sorted(returned)}; expected x and y, or x_train and y_train",
+            f"data.python: {config.python} returned the keys {sorted(returned)}; "
+            "expected x and y, or x_train and y_train",
             fix="rename the keys",
         )
     labels = returned.get("labels") or [str(i) for i in range(int(np.max(train.y)) + 1 if train.y.size else 0)]

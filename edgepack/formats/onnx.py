@@ -67,7 +67,9 @@ def require_int8_weights(model: Any) -> None:
                 fix="report this with the model; export float32 meanwhile",
             )
         weighted += 1
-    floats = [t.name for t in initializers.values() if t.data_type == FLOAT and _elements(t) > 1 and not _is_scale(t, model)]
+    floats = [
+        t.name for t in initializers.values() if t.data_type == FLOAT and _elements(t) > 1 and not _is_scale(t, model)
+    ]
     if not weighted or floats:
         raise ConversionError(
             f"the int8 ONNX file holds {weighted} int8 weights and the float tensors {floats}",
@@ -142,5 +144,7 @@ def _elements(tensor: Any) -> int:
 
 
 def _is_scale(tensor: Any, model: Any) -> bool:
-    uses = [(node.op_type, list(node.input).index(tensor.name)) for node in model.graph.node if tensor.name in node.input]
+    uses = [
+        (node.op_type, list(node.input).index(tensor.name)) for node in model.graph.node if tensor.name in node.input
+    ]
     return bool(uses) and all(op in ("QuantizeLinear", "DequantizeLinear") and slot == 1 for op, slot in uses)

@@ -1,7 +1,6 @@
 """How does a Keras model become a ``.tflite`` file of built-in operations?"""
 
 import re
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -113,7 +112,9 @@ def _convert(model: Any, *, int8: bool = False, calibration: "NDArray[np.generic
     try:
         content = converter.convert()
     except Exception as error:
-        raise ConversionError(_explain(error, model), fix="replace the layer, or see `edgepack doctor MODEL`") from error
+        raise ConversionError(
+            _explain(error, model), fix="replace the layer, or see `edgepack doctor MODEL`"
+        ) from error
     return bytes(content)
 
 
@@ -128,8 +129,14 @@ def _explain(error: Exception, model: Any) -> str:
     operations = sorted(set(re.findall(r"'(tf\.\w+)' op is neither a custom op nor a flex op", text)))
     layers = [layer.name for layer in model.layers if re.search(rf"\b{re.escape(layer.name)}\b", text)]
     if not operations:
-        flex = re.search(r"Flex ops: ([\w, ]+)|Some ops are not supported by the native TFLite runtime.*?: ([\w, ]+)", text)
+        flex = re.search(
+            r"Flex ops: ([\w, ]+)|Some ops are not supported by the native TFLite runtime.*?: ([\w, ]+)", text
+        )
         operations = [group.strip() for group in (flex.groups() if flex else ()) if group]
-    what = f"the operations {', '.join(operations)} are no TFLite built-ins" if operations else text.strip().splitlines()[0]
+    what = (
+        f"the operations {', '.join(operations)} are no TFLite built-ins"
+        if operations
+        else text.strip().splitlines()[0]
+    )
     where = f" (layers: {', '.join(layers[:5])})" if layers else ""
     return f"TFLite conversion of {model.name!r} failed: {what}{where}"

@@ -59,9 +59,7 @@ def check_python(client: Any, record: Mapping[str, Any], reference: str, wanted:
     Raises:
         MissingError: It has no python3, or another one.
     """
-    search = dict(item.split("=", 1) for item in record["Config"].get("Env") or ()).get(
-        "PATH", "/usr/bin:/bin"
-    )
+    search = dict(item.split("=", 1) for item in record["Config"].get("Env") or ()).get("PATH", "/usr/bin:/bin")
     container = client.api.create_container(record["Id"], command=["python3"], network_disabled=True)["Id"]
     try:
         found = _link(client, container, search)
@@ -126,6 +124,7 @@ def _link(client: Any, container: str, search: str) -> str | None:
             stream, found = client.api.get_archive(container, f"{folder}/python3")
         except docker.errors.NotFound:
             continue
-        stream.close()
+        for _ in stream:  # read to its end, else its connection is lost
+            pass
         return str(found.get("linkTarget") or f"{folder}/python3")
     return None

@@ -37,9 +37,7 @@ def compile_entries(
     """
     own = f"{sys.version_info.major}.{sys.version_info.minor}"
     if own != python_version:
-        progress(
-            f"the image starts slower: Python {own} here cannot compile modules for Python {python_version}"
-        )
+        progress(f"the image starts slower: Python {own} here cannot compile modules for Python {python_version}")
         return {}
     sources = [entry for entry in entries if entry.path.endswith(".py")]
     for entry in sources:

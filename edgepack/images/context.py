@@ -139,16 +139,13 @@ def write(
         }
         mtime_s = archive.source_date_epoch()
         packed = tuple(
-            archive.write(folder / f"{name}.tar", name, entries, mtime_s=mtime_s)
-            for name, entries in contents.items()
+            archive.write(folder / f"{name}.tar", name, entries, mtime_s=mtime_s) for name, entries in contents.items()
         )
         packages = tuple(
             Package(wheel.name, wheel.version, wheel.sha256, sum(entry.size_bytes for entry in entries))
             for wheel, entries in parts.items()
         )
-        context = Context(
-            final, final / "Dockerfile", family, base_image, platform, python_version, packages, packed
-        )
+        context = Context(final, final / "Dockerfile", family, base_image, platform, python_version, packages, packed)
         (folder / "Dockerfile").write_text(dockerfile, encoding="utf-8")
         (folder / ".dockerignore").write_text("context.json\n", encoding="utf-8")
         (folder / "context.json").write_text(json.dumps(_to_dict(context), indent=2) + "\n", encoding="utf-8")
@@ -173,9 +170,7 @@ def read(folder: Path) -> Context:
             raise ValueError("another schema")
         packages = tuple(Package(**package) for package in found.pop("packages"))
         packed = tuple(archive.Layer(**layer) for layer in found.pop("layers"))
-        return Context(
-            path=folder, dockerfile=folder / "Dockerfile", packages=packages, layers=packed, **found
-        )
+        return Context(path=folder, dockerfile=folder / "Dockerfile", packages=packages, layers=packed, **found)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise MissingError(
             f"{folder} is not a complete build context of this version of edgepack ({error})",
@@ -230,9 +225,7 @@ def _unpack(wheel: wheels.Wheel, exclude: Sequence[str], stack: ExitStack) -> tu
     try:
         opened = stack.enter_context(zipfile.ZipFile(wheel.path))
     except (zipfile.BadZipFile, OSError) as error:
-        raise MissingError(
-            f"{wheel.path} is not a readable wheel: {error}", fix="remove it and try again"
-        ) from error
+        raise MissingError(f"{wheel.path} is not a readable wheel: {error}", fix="remove it and try again") from error
     return tuple(layers.wheel_entries(opened, exclude))
 
 

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -83,6 +84,7 @@ def connect(host: str | None = None) -> Any:
     address = host or os.environ.get("DOCKER_HOST") or DEFAULT_HOST
     client: Any = None
     try:
+        _probe(address)
         if host:
             client = docker.DockerClient(base_url=host, version="auto", timeout=PING_TIMEOUT_S)
         else:
@@ -98,6 +100,18 @@ def connect(host: str | None = None) -> Any:
         ) from error
     client.api.timeout = WORK_TIMEOUT_S
     return client
+
+
+def _probe(address: str) -> None:
+    """Open and close the engine's socket: the SDK would leak its own when nobody listens there.
+
+    Raises:
+        OSError: Nobody listens.
+    """
+    if address.startswith("unix://"):
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(PING_TIMEOUT_S)
+            probe.connect(address.removeprefix("unix://"))
 
 
 def status(host: str | None = None) -> Status:
@@ -214,35 +228,31 @@ def _engine_failures(when: str) -> Iterator[None]:
         ) from error
 
 
-def _run_build(
-    client: Any, context: Path, progress: Callable[[str], None], command: str, **options: Any
-) -> str:
+def _run_build(client: Any, context: Path, progress: Callable[[str], None], command: str, **options: Any) -> str:
     """Run the build and return the new image's id; after a failure, remove what it left."""
     started: list[str] = []
-    done = ""
+    done = refused = ""
     try:
         for line in client.api.build(
             path=str(context), network_mode="none", rm=True, forcerm=True, decode=True, **options
         ):
-            if "error" in line:
-                raise DeviceError(
-                    f"the container engine refused the build: {line['error'].strip()}",
-                    fix=f"see what it says to: {command}",
-                )
+            # Read to its end also then, else its connection is lost.
+            refused = refused or line.get("error", "").strip()
             text = line.get("stream", "").strip()
             if text.startswith("---> "):
                 started.append(text.removeprefix("---> "))
             elif text.startswith("Step "):
                 progress(text)
             done = line.get("aux", {}).get("ID", done)
-        if not done:
-            raise DeviceError(
-                "the container engine stopped answering in the middle of the build", fix=LOST_FIX
-            )
-        return done
-    except BaseException:  # Ctrl-C too
+    except KeyboardInterrupt:
         _remove_started(client, started)
         raise
+    if refused:
+        _remove_started(client, started)
+        raise DeviceError(f"the container engine refused the build: {refused}", fix=f"see what it says to: {command}")
+    if not done:
+        raise DeviceError("the container engine stopped answering in the middle of the build", fix=LOST_FIX)
+    return done
 
 
 def _remove_started(client: Any, started: list[str]) -> None:

@@ -115,7 +115,5 @@ def model_entries(bundle: Path) -> Iterable[Entry]:
     for name in ("manifest.json", *sorted(names)):
         inside = not PurePosixPath(name).is_absolute() and ".." not in PurePosixPath(name).parts
         if not inside or not (bundle / name).is_file():
-            raise MissingError(
-                f"{manifest} names {name!r}, which is not in the bundle", fix="make the bundle again"
-            )
+            raise MissingError(f"{manifest} names {name!r}, which is not in the bundle", fix="make the bundle again")
         yield from_path(bundle / name, f"{BUNDLE}/{name}")

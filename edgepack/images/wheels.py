@@ -117,6 +117,8 @@ def resolve(
         MissingError: A wheel is neither in the cache nor can be downloaded.
         RecipeError: The platform or the Python version is not known.
     """
+    platform_tags(platform)
+    abi(python_version)
     cache.mkdir(parents=True, exist_ok=True)
     wheels = []
     for name in sorted({normalise(name) for name in names}):

@@ -74,7 +74,8 @@ def require_graph(model: Any) -> None:
     functional = getattr(model, "_is_graph_network", False) or isinstance(model, tf_keras.Sequential)
     if not functional:
         raise RecipeError(
-            f"the model {getattr(model, 'name', model)!r} is a {type(model).__name__}; expected Sequential or Functional",
+            f"the model {getattr(model, 'name', model)!r} is a {type(model).__name__}; "
+            "expected Sequential or Functional",
             fix="build it with tf_keras.Model(inputs, outputs)",
         )
 
@@ -83,11 +84,16 @@ def _batch_normalization(layer: Any, kind: str) -> LayerNote:
     before = _inbound(layer)
     producer = type(before).__name__ if before is not None else "nothing"
     if producer not in ("Conv2D", "DepthwiseConv2D", "Dense", "SeparableConv2D", "SeparableConv1D"):
-        return LayerNote(layer.name, kind, "blocked", f"stands alone: it follows {producer}, not a convolution or Dense")
+        return LayerNote(
+            layer.name, kind, "blocked", f"stands alone: it follows {producer}, not a convolution or Dense"
+        )
     activation = getattr(getattr(before, "activation", None), "__name__", "linear")
     if activation != "linear":
         return LayerNote(
-            layer.name, kind, "blocked", f"{before.name} has activation={activation!r} before it, so it cannot be folded"
+            layer.name,
+            kind,
+            "blocked",
+            f"{before.name} has activation={activation!r} before it, so it cannot be folded",
         )
     if len(before.outbound_nodes) > 1:
         return LayerNote(layer.name, kind, "blocked", f"{before.name} has a second consumer, so it cannot be folded")

@@ -5,8 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
-from edgepack import contracts
-from edgepack import userfiles
+from edgepack import contracts, userfiles
 
 
 class Config(contracts.ModelConfig):

@@ -51,4 +51,6 @@ def identity(config: Config, base: Path) -> object:
 
 def build(config: Config, base: Path, *, input_shape: tuple[int, ...], classes: int) -> Any:
     """Build the architecture for one sample of ``input_shape`` (without the batch axis)."""
-    return extensions.load("edgepack.zoo", config.zoo).build(arguments(config), input_shape=input_shape, classes=classes)
+    return extensions.load("edgepack.zoo", config.zoo).build(
+        arguments(config), input_shape=input_shape, classes=classes
+    )

@@ -29,7 +29,9 @@ def collect_latency(
         bench = reading.mapping(doc, where)
         reason = None
         if not bench:
-            reason = reading.text(doc, f"{where}_reason") or missing or f"not measured in the {where}"
+            reason = reading.text(doc, f"{where}_reason") or (
+                f"not measured ({missing})" if missing else f"not measured in the {where}"
+            )
         environment = reading.mapping(bench, "environment")
         benches.append(
             Bench(

@@ -159,7 +159,7 @@ def _gate(doc: Doc) -> Gate:
 def _image(doc: Doc, reason: str | None) -> Image:
     return Image(
         status=reading.text(doc, "status") or "missing",
-        reason=reading.text(doc, "reason") or reason,
+        reason=reading.text(doc, "reason") or (f"no image ({reason})" if reason else None),
         tag=reading.text(doc, "tag"),
         id=reading.text(doc, "id"),
         platform=reading.text(doc, "platform"),

@@ -51,7 +51,7 @@ def verdict_of(
         return "not judged", "; ".join(check.reasons) or "verify.json gives no verdict"
     if pending:
         return "not judged", "; ".join(pending)
-    return "ok", _note(target, shown)
+    return "ok", (shown.not_judged or "") if shown else ""
 
 
 def _gates(target: Target, file: str, runtime: str) -> tuple[list[str], list[str]]:
@@ -90,12 +90,6 @@ def _other_failures(
     if target.identical.get(f"{file}@{runtime}") is False and not (shown and shown.not_judged):
         failures.append("the container's outputs differ from the host's")
     return failures
-
-
-def _note(target: Target, shown: Latency | None) -> str:
-    if shown is None:
-        return "latency not measured"
-    return shown.not_judged or ""
 
 
 def choose(report: Report, rows: tuple[Row, ...]) -> tuple[Verdict, ...]:

@@ -161,11 +161,13 @@ def _scales(axes: "Axes", target: Target, drawn: tuple[Row, ...]) -> None:
     from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
     sizes = [row.size_kib or 0.0 for row in drawn]
-    low, high = min(sizes), max(sizes)
+    # Room on both sides, more on the right, where most labels go: shares of the axis, which is logarithmic.
+    width = max(math.log(max(sizes) / min(sizes)), math.log(2)) / 0.53
+    low, high = min(sizes) * math.exp(-0.15 * width), max(sizes) * math.exp(0.32 * width)
     axes.set_xscale("log")
-    axes.set_xlim(low / 1.5, high * 2.0)
+    axes.set_xlim(low, high)
     ticks = [step * 10.0**power for power in range(-3, 9) for step in (1, 2, 5)]
-    axes.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if low / 1.5 <= tick <= high * 2.0]))
+    axes.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= high]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axes.set_xlabel("size, KiB (log scale)")

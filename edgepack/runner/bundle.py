@@ -74,9 +74,7 @@ def read(
         known = [str(artifact["file"]) for artifact in held]
         for name in artifacts:
             if name not in known:
-                raise UsageError(
-                    f"the bundle {folder} has no artifact {name!r}; expected one of: {', '.join(known)}"
-                )
+                raise UsageError(f"the bundle {folder} has no artifact {name!r}; expected one of: {', '.join(known)}")
         golden = manifest.get("golden") or {}
         golden_path = _inside(folder, golden["file"]) if golden else None
         entries = [
@@ -96,8 +94,7 @@ def read(
         ]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(
-            f"{folder / 'manifest.json'} is not a manifest as {SCHEMA} describes it ({error!r}); "
-            "make the bundle again"
+            f"{folder / 'manifest.json'} is not a manifest as {SCHEMA} describes it ({error!r}); make the bundle again"
         ) from error
     if not entries:
         wanted = f"runtime {runtime!r}" if runtime else "an artifact with a runtime"
@@ -130,9 +127,7 @@ def altered(entry: Entry) -> str | None:
             return f"{path.name} is missing from the bundle"
         found = sha256(path)
         if found != expected:
-            return (
-                f"{path.name} is not the file that was packed: sha256 {found}, the manifest says {expected}"
-            )
+            return f"{path.name} is not the file that was packed: sha256 {found}, the manifest says {expected}"
     return None
 
 

@@ -43,18 +43,14 @@ def call(task: str, job: Mapping[str, Any], *, timeout_s: float) -> dict[str, An
         try:
             answer, _ = process.communicate(question, timeout=timeout_s)
         except subprocess.TimeoutExpired as error:
-            raise RunnerError(
-                f"the process hung: no result within {timeout_s:g} s, so it was killed"
-            ) from error
+            raise RunnerError(f"the process hung: no result within {timeout_s:g} s, so it was killed") from error
         finally:
             process.kill()
             process.wait()
         complaints.seek(0)
         said = complaints.read().decode(errors="replace").strip().splitlines()
     if process.returncode != 0 or not answer:
-        raise RunnerError(
-            f"the process {_end(process.returncode)}{f'; its last words: {said[-1]}' if said else ''}"
-        )
+        raise RunnerError(f"the process {_end(process.returncode)}{f'; its last words: {said[-1]}' if said else ''}")
     result: dict[str, Any] = json.loads(answer)
     if "error" in result:
         raise RunnerError(result["error"])
@@ -102,9 +98,7 @@ def main() -> None:
         result = importlib.import_module(f"{PACKAGE}.{asked['task']}").work(asked["job"], import_ms)
     except RunnerError as error:
         result = {"error": str(error)}
-    except (
-        Exception
-    ) as error:  # whatever a runtime throws becomes this artifact's reason, and the others go on
+    except Exception as error:  # whatever a runtime throws becomes this artifact's reason, and the others go on
         text = str(error).strip().splitlines()
         result = {"error": f"{type(error).__name__}: {text[0] if text else 'no message'}"}
     with answer:

@@ -47,7 +47,7 @@ def describe(root: Path = Path("/"), environ: Mapping[str, str] = os.environ) ->
         CPU 0), ``memory_mib``, ``memory_available_mib``, ``load_average`` (1, 5, 15 minutes), ``container``
         and ``emulated``.
     """
-    import numpy
+    import numpy as np
 
     cpuinfo = _read(root / "proc/cpuinfo") or ""
     memory = _memory_mib(_read(root / "proc/meminfo") or "")
@@ -59,7 +59,7 @@ def describe(root: Path = Path("/"), environ: Mapping[str, str] = os.environ) ->
         "machine": platform.machine(),
         "kernel": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        "numpy": str(numpy.__version__),
+        "numpy": str(np.__version__),
         "governor": _read(cpufreq / "scaling_governor"),
         "frequency_khz": {
             name: _integer(_read(cpufreq / f"scaling_{key}_freq"))
@@ -115,10 +115,7 @@ def emulated(machine: str, root: Path = Path("/"), environ: Mapping[str, str] = 
     cpuinfo = _read(root / "proc/cpuinfo") or ""
     hints = (
         _read(root / "proc/sys/kernel/arch"),  # since Linux 6.1
-        (_read(root / "sys/devices/system/cpu/modalias") or "")
-        .removeprefix("cpu:type:")
-        .split(",")[0]
-        .split(":")[0],
+        (_read(root / "sys/devices/system/cpu/modalias") or "").removeprefix("cpu:type:").split(",")[0].split(":")[0],
         "x86_64" if re.search(r"^vendor_id\s*:", cpuinfo, re.MULTILINE) else None,
     )
     told = [family for hint in hints if hint and (family := _family(hint))]

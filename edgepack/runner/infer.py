@@ -28,8 +28,7 @@ def predict(session: Session, x: NDArray[np.floating[Any]]) -> tuple[NDArray[Any
     """
     if len(session.inputs) != 1 or len(session.outputs) != 1:
         raise UsageError(
-            f"the model has {len(session.inputs)} inputs and {len(session.outputs)} outputs; "
-            "expected one of each"
+            f"the model has {len(session.inputs)} inputs and {len(session.outputs)} outputs; expected one of each"
         )
     source, target = session.inputs[0], session.outputs[0]
     check_samples(x, source.shape)
@@ -60,6 +59,5 @@ def check_samples(x: NDArray[Any], shape: tuple[int, ...]) -> None:
     fits = x.ndim == len(shape) and all(w in (-1, s) for s, w in zip(x.shape[1:], wanted, strict=True))
     if len(shape) == 0 or len(x) == 0 or not fits:
         raise UsageError(
-            f"samples of shape {list(x.shape)}; "
-            f"expected [any number of samples, {', '.join(map(str, wanted))}]"
+            f"samples of shape {list(x.shape)}; expected [any number of samples, {', '.join(map(str, wanted))}]"
         )

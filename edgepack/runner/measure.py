@@ -103,9 +103,7 @@ def work(job: Mapping[str, Any], import_ms: float) -> dict[str, Any]:
         feeds = _feeds(session.inputs, job["golden"])
         session.set_inputs(feeds[0])
         first_ms, _ = _timed_ms(session.invoke)
-        warmup = sample(
-            session, feeds, min_runs=1, min_time_s=protocol.warmup_s, max_time_s=protocol.warmup_s
-        )
+        warmup = sample(session, feeds, min_runs=1, min_time_s=protocol.warmup_s, max_time_s=protocol.warmup_s)
         samples_ns = sample(
             session,
             feeds,

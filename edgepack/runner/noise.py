@@ -9,9 +9,7 @@ from .tensors import TensorSpec
 
 SAMPLES = 32
 SEED = 0
-DESCRIPTION = (
-    f"{SAMPLES} samples of noise (seed {SEED}, uniform over the input's range), cycled; no golden samples"
-)
+DESCRIPTION = f"{SAMPLES} samples of noise (seed {SEED}, uniform over the input's range), cycled; no golden samples"
 
 
 def samples(spec: TensorSpec, count: int = SAMPLES) -> NDArray[Any]:

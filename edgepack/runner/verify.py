@@ -104,9 +104,7 @@ def compare(
 def _outside(difference: float, top1: float | None, tolerance: Mapping[str, float] | None) -> str | None:
     """Why outputs that are not identical fail, or None when the tolerance allows them."""
     if not tolerance:
-        return (
-            f"the outputs differ by up to {difference:g}; expected none, as the manifest gives no tolerance"
-        )
+        return f"the outputs differ by up to {difference:g}; expected none, as the manifest gives no tolerance"
     largest, least = tolerance.get("max_abs"), tolerance.get("top1")
     # Written so that a difference that is NaN fails.
     if largest is not None and not difference <= largest:

@@ -43,4 +43,9 @@ def technique_name(config: TechniqueConfig) -> str:
 
 
 def _note(note: dict[str, str]) -> dict[str, str]:
-    return {"layer": note["layer"], "class": note["class_name"], "status": note["status"], "reason": note["reason"]}
+    return {
+        "layer": note["layer"],
+        "class": note["class_name"],
+        "status": note["status"],
+        "reason": note["reason"],
+    }

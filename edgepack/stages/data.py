@@ -65,7 +65,9 @@ def split(raw: RawData, config: DataConfig, *, seed: int) -> Dataset:
     )
     for name in ("train", "validation", "test"):
         if len(getattr(data, name).y) == 0:
-            raise RecipeError(f"data: the {name} split holds no sample of {count}", fix="add samples, or enlarge data.split")
+            raise RecipeError(
+                f"data: the {name} split holds no sample of {count}", fix="add samples, or enlarge data.split"
+            )
     return data
 
 
@@ -77,7 +79,9 @@ def _check(samples: Samples, labels: tuple[str, ...], name: str) -> None:
             fix="give y the shape (n,)",
         )
     if not np.issubdtype(y.dtype, np.integer):
-        raise RecipeError(f"data: {name} labels are {y.dtype}; expected integer classes", fix="encode classes as 0, 1, ...")
+        raise RecipeError(
+            f"data: {name} labels are {y.dtype}; expected integer classes", fix="encode classes as 0, 1, ..."
+        )
     if y.size and (y.min() < 0 or y.max() >= len(labels)):
         bad = int(y.min()) if y.min() < 0 else int(y.max())
         row = int(np.flatnonzero(y == bad)[0])

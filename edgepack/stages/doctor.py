@@ -31,4 +31,9 @@ def run(request: Request) -> dict[str, Any]:
         }
         for quantisation, pruning in zip(inspect.quantisation(model), inspect.pruning(model), strict=True)
     ]
-    return {"schema": "edgepack.layers/1", "model": model.name, "parameters": int(model.count_params()), "layers": layers}
+    return {
+        "schema": "edgepack.layers/1",
+        "model": model.name,
+        "parameters": int(model.count_params()),
+        "layers": layers,
+    }

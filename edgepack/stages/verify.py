@@ -52,7 +52,7 @@ def run(request: Request) -> dict[str, Any]:
     records, tensors, main_runs = [], {}, []
     for path in files:
         for runtime in request.options["runtimes"]:
-            if load(runtime).FORMAT != path.suffix.lstrip("."):
+            if path.suffix.lstrip(".") != load(runtime).FORMAT:
                 continue
             request.progress({"label": "verify", "text": f"{path.name} with {runtime}, {len(x)} samples"})
             ran = _run(path, runtime, x, threads)
@@ -74,7 +74,9 @@ def run(request: Request) -> dict[str, Any]:
         "pairs": pairs,
     }
     (request.out / "verify.json").write_text(json.dumps(document, indent=1) + "\n")
-    (request.out / "tensors.json").write_text(json.dumps({"tensors": tensors, "tolerances": tolerances}, indent=1) + "\n")
+    (request.out / "tensors.json").write_text(
+        json.dumps({"tensors": tensors, "tolerances": tolerances}, indent=1) + "\n"
+    )
     arrays = {f"output/{ran.file}/{ran.runtime}": ran.raw[:golden] for ran in main_runs}
     np.savez(request.out / "golden.npz", input=x[:golden], label=labels[:golden], **arrays)  # type: ignore[arg-type]
     return {"baseline_accuracy": baseline_accuracy}
@@ -160,7 +162,9 @@ def _pairs(runs: list[Ran], folder: Path, x: Outputs, threads: int, request: Req
         if lite is not None and precision == "int8":
             kernels = {"xnnpack": lite}
             for name in ("builtin", "reference"):
-                request.progress({"label": "verify", "text": f"{lite.file} with LiteRT's {name} kernels, {len(x)} samples"})
+                request.progress(
+                    {"label": "verify", "text": f"{lite.file} with LiteRT's {name} kernels, {len(x)} samples"}
+                )
                 kernels[name] = _run(folder / lite.file, "litert", x, threads, kernels=name)
             for first, second in (("xnnpack", "reference"), ("builtin", "reference"), ("xnnpack", "builtin")):
                 own.append(_pair(kernels[first], kernels[second], len(x), first=first, second=second, yardstick=True))

@@ -9,7 +9,9 @@ from edgepack.suggest import did_you_mean
 
 def is_quantised(model: Any) -> bool:
     """True when TFMOT's fake-quantisation wrappers are in the model."""
-    return any(type(layer).__name__ in ("QuantizeWrapperV2", "QuantizeWrapper", "QuantizeLayer") for layer in model.layers)
+    return any(
+        type(layer).__name__ in ("QuantizeWrapperV2", "QuantizeWrapper", "QuantizeLayer") for layer in model.layers
+    )
 
 
 def refuse_quantised(model: Any, technique: str) -> None:
@@ -35,6 +37,7 @@ def check_names(model: Any, names: Sequence[str], *, key: str) -> None:
     for name in names:
         if name not in known:
             raise RecipeError(
-                f"compress: `{key}` names the layer {name!r}, which the model has not; its layers are: {', '.join(known)}",
+                f"compress: `{key}` names the layer {name!r}, which the model has not; "
+                f"its layers are: {', '.join(known)}",
                 fix=did_you_mean(name, known) or "use one of the names above",
             )

@@ -20,7 +20,8 @@ class Config(contracts.TechniqueConfig):
     use: Literal["prune"] = "prune"
     sparsity: PositiveFloat = Field(0.5, lt=1, description="final share of zeros in each pruned kernel, as a fraction")
     schedule: Literal["constant", "polynomial"] = Field(
-        "polynomial", description="constant = full sparsity from `begin` on; polynomial = cubic rise (1710.01878, eq. 1)"
+        "polynomial",
+        description="constant = full sparsity from `begin` on; polynomial = cubic rise (1710.01878, eq. 1)",
     )
     epochs: PositiveInt = Field(4, description="training epochs of this step")
     begin: NonNegativeFloat = Field(0.0, lt=1, description="start of pruning, as a fraction of the step's training")

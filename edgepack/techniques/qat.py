@@ -55,7 +55,9 @@ def apply(model: Any, data: "Dataset", config: Config, *, context: TechniqueCont
     ]
     if not any(note.status == "quantised" for note in notes):
         reasons = "; ".join(f"{note.layer}: {note.reason}" for note in notes if note.reason)
-        raise RecipeError(f"compress: `use: qat` found no layer to quantise ({reasons})", fix="see `edgepack doctor MODEL`")
+        raise RecipeError(
+            f"compress: `use: qat` found no layer to quantise ({reasons})", fix="see `edgepack doctor MODEL`"
+        )
     left_alone = {note.layer for note in notes if note.status == "blocked"} | set(config.exclude)
     quantised = fake_quantise(model, left_alone, keep_zeros=_has_zeros(model))
     ranges = calibrate(quantised, data.calibration(config.calibration_samples))

@@ -1,0 +1,1 @@
+"""How models are trained: configuration, schedules, the fit itself."""

@@ -11,7 +11,9 @@ class Augment(Config):
     """Random changes to training images; never applied to validation, calibration or test samples."""
 
     flip: bool = Field(False, description="mirror left-right with probability 1/2")
-    shift: NonNegativeInt = Field(0, le=64, description="largest shift in pixels, both axes; edges are filled with zeros")
+    shift: NonNegativeInt = Field(
+        0, le=64, description="largest shift in pixels, both axes; edges are filled with zeros"
+    )
 
 
 class Training(Config):

@@ -91,7 +91,8 @@ def check_fits(model: Any, data: Dataset) -> None:
     """
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise RecipeError(
-            f"the model {model.name!r} has {len(model.inputs)} inputs and {len(model.outputs)} outputs; expected one each",
+            f"the model {model.name!r} has {len(model.inputs)} inputs and {len(model.outputs)} outputs; "
+            "expected one each",
             fix="give a model with a single input and a single output",
         )
     expected = tuple(model.inputs[0].shape[1:])

@@ -8,7 +8,7 @@ Schedule = Callable[[int], float]
 
 def constant(peak: float, steps: int) -> Schedule:
     """The same rate at every step."""
-    return lambda step: peak
+    return lambda _: peak
 
 
 def cosine(peak: float, steps: int) -> Schedule:

@@ -30,9 +30,7 @@ class Transport(Protocol):
             DeviceError: The device did not take it.
         """
 
-    def run(
-        self, argv: Sequence[str], *, timeout_s: float, env: Mapping[str, str] | None = None
-    ) -> Completed:
+    def run(self, argv: Sequence[str], *, timeout_s: float, env: Mapping[str, str] | None = None) -> Completed:
         """Run a program on the device to its end and keep its output.
 
         Args:

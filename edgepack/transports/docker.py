@@ -76,9 +76,7 @@ class Docker:
         _make_readable(staged)
         self._mounts[str(self._workdir / remote)] = staged
 
-    def run(
-        self, argv: Sequence[str], *, timeout_s: float, env: Mapping[str, str] | None = None
-    ) -> Completed:
+    def run(self, argv: Sequence[str], *, timeout_s: float, env: Mapping[str, str] | None = None) -> Completed:
         """Run a container to its end; see `Transport`. It is removed by its name in any case."""
         self._runs += 1
         name = f"{self.prefix}-{self._runs}"
@@ -123,7 +121,7 @@ class Docker:
             "entrypoint": self._entrypoint,
             "network_mode": "none",
             "read_only": True,
-            "tmpfs": {"/tmp": f"size={TEMPORARY_MIB}m,mode=1777"},
+            "tmpfs": {"/tmp": f"size={TEMPORARY_MIB}m,mode=1777"},  # noqa: S108 - inside the container
             "cap_drop": ["ALL"],
             "security_opt": ["no-new-privileges"],
             "user": USER,
@@ -185,8 +183,7 @@ def _wait(container: Any, timeout_s: float) -> int:
             raise
         said = _last_line(container.logs(tail=1))
         raise DeviceError(
-            f"the container did not finish within {timeout_s:g} s"
-            + (f"; it last said: {said}" if said else ""),
+            f"the container did not finish within {timeout_s:g} s" + (f"; it last said: {said}" if said else ""),
             fix="allow more time, or look at what it waits for",
         ) from error
 

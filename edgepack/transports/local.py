@@ -23,9 +23,7 @@ class Local:
         """Copy a file or a folder into the working folder; see `Transport`."""
         copy(local, self._folder / inside(remote))
 
-    def run(
-        self, argv: Sequence[str], *, timeout_s: float, env: Mapping[str, str] | None = None
-    ) -> proc.Completed:
+    def run(self, argv: Sequence[str], *, timeout_s: float, env: Mapping[str, str] | None = None) -> proc.Completed:
         """Run a program in the working folder; see `Transport`."""
         return proc.run(argv, timeout_s=timeout_s, cwd=self._folder, env={**os.environ, **(env or {})})
 

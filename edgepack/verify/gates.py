@@ -33,7 +33,9 @@ class Judgement:
         return asdict(self)
 
 
-def at_most(gate: str, artifact: str, limit: float | None, value: float | None, *, judged: bool = True) -> list[Judgement]:
+def at_most(
+    gate: str, artifact: str, limit: float | None, value: float | None, *, judged: bool = True
+) -> list[Judgement]:
     """Judge an upper limit; no limit, no judgement."""
     if limit is None:
         return []
@@ -43,7 +45,9 @@ def at_most(gate: str, artifact: str, limit: float | None, value: float | None, 
     return [Judgement(gate, artifact, limit, value, "ok" if value <= limit + 1e-9 else "failed")]
 
 
-def at_least(gate: str, artifact: str, limit: float | None, value: float | None, *, judged: bool = True) -> list[Judgement]:
+def at_least(
+    gate: str, artifact: str, limit: float | None, value: float | None, *, judged: bool = True
+) -> list[Judgement]:
     """Judge a lower limit; no limit, no judgement."""
     if limit is None:
         return []
@@ -92,7 +96,8 @@ def error_for(failed: list[Judgement], target: str) -> EdgepackError | None:
     ]
     if any(item.gate in QUALITY for item in failed):
         return VerificationError(
-            "\n".join(lines), fix="train longer, compress less, use QAT for int8, or move the gate in the recipe"
+            "\n".join(lines),
+            fix="train longer, compress less, use QAT for int8, or move the gate in the recipe",
         )
     return BudgetError("\n".join(lines), fix="choose a smaller model or precision, or move the budget")
 

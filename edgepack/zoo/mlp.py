@@ -19,7 +19,7 @@ def build(config: Config, *, input_shape: tuple[int, ...], classes: int) -> Any:
     from tf_keras import Sequential, layers
 
     model = Sequential(name="mlp")
-    model.add(layers.InputLayer(input_shape))
+    model.add(layers.InputLayer(input_shape, name="features"))
     if len(input_shape) > 1:
         model.add(layers.Flatten(name="flatten"))
     for index, units in enumerate(config.units):

@@ -25,7 +25,7 @@ def build(config: Config, *, input_shape: tuple[int, ...], classes: int) -> Any:
     from tf_keras import Sequential, layers
 
     model = Sequential(name="small_cnn")
-    model.add(layers.InputLayer(input_shape))
+    model.add(layers.InputLayer(input_shape, name="image"))
     for index, filters in enumerate(config.filters):
         stride = 1 if index == 0 else 2
         model.add(layers.Conv2D(filters, 3, strides=stride, padding="same", use_bias=False, name=f"conv{index}"))

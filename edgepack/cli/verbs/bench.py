@@ -5,14 +5,14 @@ from typing import Annotated, Any
 
 import typer
 
-PANEL = "Prove"
-
 
 def command(
     what: Annotated[Path, typer.Argument(metavar="ARTIFACT|BUNDLE", help="A .tflite or .onnx file, or a bundle.")],
     on: Annotated[str, typer.Option(help="local, docker (the bundle's own image) or docker:IMAGE.")] = "local",
     runtime: Annotated[str | None, typer.Option(help="Only this runtime.")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Inference threads; default: the target's, else 1.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Inference threads; default: the target's, else 1.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the whole measurement with raw samples as JSON.")] = False,
 ) -> int:
     """Measure load time, first inference and steady latency; explicit threads, real samples where there are any."""
@@ -54,4 +54,9 @@ def _row(result: dict[str, Any]) -> list[str]:
         return [*known, "error"]
     latency = result["latency_ms"]
     times = (result["load_ms"], result["first_inference_ms"], latency["p50"], latency["p90"], latency["p99"])
-    return [*known, *(f"{value:.3f}" for value in times), str(result["runs"]), f"{result['peak_rss_mib']:.1f}"]
+    return [
+        *known,
+        *(f"{value:.3f}" for value in times),
+        str(result["runs"]),
+        f"{result['peak_rss_mib']:.1f}",
+    ]

@@ -5,8 +5,6 @@ from typing import Annotated, Literal
 
 import typer
 
-PANEL = "Make"
-
 
 def command(
     model: Annotated[Path, typer.Argument(help="A .keras or .h5 file, or a SavedModel folder.")],
@@ -14,7 +12,8 @@ def command(
     precision: Annotated[Literal["float32", "int8"], typer.Option(help="Number format.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")],
     data: Annotated[
-        Path | None, typer.Option(help="For int8: a recipe whose `data` calibrates, or an .npz file with an array x.")
+        Path | None,
+        typer.Option(help="For int8: a recipe whose `data` calibrates, or an .npz file with an array x."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:

@@ -5,12 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
-PANEL = "Look"
-
 
 def command(
     model: Annotated[
-        Path | None, typer.Argument(help="A .keras or .h5 file, a SavedModel folder, or a recipe; absent = the machine.")
+        Path | None,
+        typer.Argument(help="A .keras or .h5 file, a SavedModel folder, or a recipe; absent = the machine."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:

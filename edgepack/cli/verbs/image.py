@@ -5,8 +5,6 @@ from typing import Annotated
 
 import typer
 
-PANEL = "Make"
-
 
 def command(
     bundle: Annotated[Path, typer.Argument(help="A bundle: out/<recipe>/<target>.")],
@@ -37,7 +35,9 @@ def command(
         build=True,
     )
     with Progress(quiet=json) as progress, explain_os_errors(folder):
-        _, problems = imaging.make(folder, target, options, progress=lambda event: progress.progress("image", event), force=True)
+        _, problems = imaging.make(
+            folder, target, options, progress=lambda event: progress.progress("image", event), force=True
+        )
         bundles.seal(folder)
     document = imaging.read(folder) or {}
     if json:

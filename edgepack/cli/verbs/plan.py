@@ -5,8 +5,6 @@ from typing import Annotated
 
 import typer
 
-PANEL = "Make"
-
 
 def command(
     recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.")],

@@ -5,8 +5,6 @@ from typing import Annotated
 
 import typer
 
-PANEL = "Prove"
-
 
 def command(
     out_dir: Annotated[Path, typer.Argument(help="A run's folder: out/<recipe>.")],

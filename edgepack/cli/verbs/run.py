@@ -7,22 +7,24 @@ from typing import Annotated, Literal
 
 import typer
 
-PANEL = "Make"
-
 StageName = Literal["data", "train", "compress", "export", "verify", "image", "bench", "report"]
 
 
 def command(
     recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.")],
-    target: Annotated[list[str] | None, typer.Option(help="Target name or file; repeatable. Replaces the recipe's.")] = None,
+    target: Annotated[
+        list[str] | None, typer.Option(help="Target name or file; repeatable. Replaces the recipe's.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for results.")] = Path("out"),
     from_: Annotated[StageName | None, typer.Option("--from", help="Run this stage and all later ones again.")] = None,
     to: Annotated[StageName, typer.Option(help="Stop after this stage.")] = "report",
     set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one key, e.g. training.epochs=3.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change one key, e.g. training.epochs=3."),
     ] = None,
     base_image: Annotated[
-        str | None, typer.Option(envvar="EDGEPACK_BASE_IMAGE", help="Base image, instead of each target's own.")
+        str | None,
+        typer.Option(envvar="EDGEPACK_BASE_IMAGE", help="Base image, instead of each target's own."),
     ] = None,
     smoke: Annotated[bool, typer.Option(help="One epoch on a few samples, to see that everything works.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON on standard output.")] = False,
@@ -62,7 +64,13 @@ def _document(folder: Path, errors: list[dict[str, object]], worked: bool) -> di
 
     path = folder / "report.json"
     report = loads(path.read_text()) if path.exists() else None
-    return {"schema": "edgepack.result/1", "folder": str(folder), "worked": worked, "errors": errors, "report": report}
+    return {
+        "schema": "edgepack.result/1",
+        "folder": str(folder),
+        "worked": worked,
+        "errors": errors,
+        "report": report,
+    }
 
 
 def _show(folder: Path) -> None:

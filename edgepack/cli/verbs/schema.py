@@ -4,8 +4,6 @@ from typing import Annotated, Literal
 
 import typer
 
-PANEL = "Look"
-
 
 def command(of: Annotated[Literal["recipe", "target"], typer.Argument(help="recipe or target")]) -> int:
     """Print the JSON Schema, for editors and validators."""

@@ -4,8 +4,6 @@ from typing import Annotated, Any
 
 import typer
 
-PANEL = "Look"
-
 
 def command(
     name: Annotated[str | None, typer.Argument(help="One target, name or file; absent = list all.")] = None,
@@ -27,7 +25,11 @@ def command(
         table = Table("target", "platform", "runtimes", "precisions", "description", box=None, pad_edge=False)
         for target in found:
             table.add_row(
-                target.name, target.platform, ", ".join(target.runtimes), ", ".join(target.precisions), target.description
+                target.name,
+                target.platform,
+                ", ".join(target.runtimes),
+                ", ".join(target.precisions),
+                target.description,
             )
         out.print(table)
         return 0

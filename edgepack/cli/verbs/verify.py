@@ -5,8 +5,6 @@ from typing import Annotated
 
 import typer
 
-PANEL = "Prove"
-
 
 def command(
     bundle: Annotated[Path, typer.Argument(help="A bundle: out/<recipe>/<target>.")],
@@ -25,7 +23,9 @@ def command(
     out = Console(highlight=False)
     out.print(f"files    {result['files']} whole")
     for item in result["golden"]:
-        same = "identical" if item["identical"] else f"within tolerance (max difference {item['max_abs_difference']:.3g})"
+        same = (
+            "identical" if item["identical"] else f"within tolerance (max difference {item['max_abs_difference']:.3g})"
+        )
         out.print(f"golden   {item['artifact']} with {item['runtime']}: {same}")
     for gate in result["gates"]:
         out.print(f"gate     {gate['artifact']} {gate['gate']}: {gate['status']}")

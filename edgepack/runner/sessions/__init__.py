@@ -1,6 +1,7 @@
 """Which runtimes can the runner use? One file each in this folder; the file's name is the runtime's name.
 
-A session module has the constants ``FORMAT`` (extension of the files it runs), ``REQUIREMENTS`` (package
+A session module has the constants ``FORMAT`` (extension of the files it runs), ``ACCELERATOR`` (hardware without
+which it does not start, or None), ``REQUIREMENTS`` (package
 names that an image needs: complete, to be resolved without dependencies), ``EXCLUDE`` (what of their files an
 image can do without: ``fnmatch`` patterns for the path relative to ``site-packages``, ``*`` also crossing
 ``/``), a function ``version()`` that imports the runtime, and a class ``Session``.
@@ -83,9 +84,7 @@ def for_file(path: Path) -> str:
     fitting = [name for name in names() if extension == load(name).FORMAT]
     if not fitting:
         formats = sorted({str(load(name).FORMAT) for name in names()})
-        raise UsageError(
-            f"no runtime for {path.name!r}; expected a file that ends in one of: {', '.join(formats)}"
-        )
+        raise UsageError(f"no runtime for {path.name!r}; expected a file that ends in one of: {', '.join(formats)}")
     for name in fitting:
         if importlib.util.find_spec(load(name).MODULE) is not None:
             return name

@@ -26,9 +26,7 @@ def version() -> str:
     try:
         import onnxruntime
     except ImportError as error:
-        raise RunnerError(
-            f"ONNX Runtime cannot be imported ({first_line(error)}); install onnxruntime"
-        ) from error
+        raise RunnerError(f"ONNX Runtime cannot be imported ({first_line(error)}); install onnxruntime") from error
     return str(onnxruntime.__version__)
 
 
@@ -141,17 +139,14 @@ def _specs(nodes: Sequence[Any], recorded: str | None) -> tuple[TensorSpec, ...]
     try:
         by_name = {spec.name: spec for spec in map(TensorSpec.from_dict, json.loads(recorded))}
     except ValueError as error:
-        raise RunnerError(
-            f"the file's metadata about its tensors cannot be read: {first_line(error)}"
-        ) from error
+        raise RunnerError(f"the file's metadata about its tensors cannot be read: {first_line(error)}") from error
     return tuple(_merged(spec, by_name.get(spec.name, spec)) for spec in plain)
 
 
 def _merged(spec: TensorSpec, recorded: TensorSpec) -> TensorSpec:
     if recorded.dtype != spec.dtype:
         raise RunnerError(
-            f"tensor {spec.name!r} is {spec.dtype}, but the file's metadata says {recorded.dtype}; "
-            "export it again"
+            f"tensor {spec.name!r} is {spec.dtype}, but the file's metadata says {recorded.dtype}; export it again"
         )
     return TensorSpec(spec.name, spec.shape, spec.dtype, recorded.scale, recorded.zero_point)
 
@@ -161,9 +156,7 @@ def _dtype(node: Any) -> str:
     try:
         return np.dtype(_DTYPES.get(element, element)).name
     except TypeError as error:
-        raise RunnerError(
-            f"tensor {node.name!r} has type {node.type}; expected a tensor of numbers"
-        ) from error
+        raise RunnerError(f"tensor {node.name!r} has type {node.type}; expected a tensor of numbers") from error
 
 
 def _assignment(session: Any) -> dict[str, int] | None:

@@ -12,6 +12,7 @@ from ..tensors import TensorSpec
 from ._common import NUMPY_EXCLUDE, SessionBase, check_feed, first_line
 
 FORMAT = "tflite"
+ACCELERATOR: str | None = None
 MODULE = "ai_edge_litert"
 # Of the wheel's declared dependencies (flatbuffers, protobuf, tqdm, ml_dtypes ...) the interpreter imports
 # none.
@@ -45,9 +46,7 @@ def version() -> str:
     try:
         import ai_edge_litert.interpreter
     except ImportError as error:
-        raise RunnerError(
-            f"LiteRT cannot be imported ({first_line(error)}); install ai-edge-litert"
-        ) from error
+        raise RunnerError(f"LiteRT cannot be imported ({first_line(error)}); install ai-edge-litert") from error
     return str(ai_edge_litert.__version__)
 
 
@@ -80,9 +79,7 @@ class Session(SessionBase):
             )
             interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
-            raise RunnerError(
-                f"LiteRT {self._version} cannot load {Path(path).name}: {first_line(error)}"
-            ) from error
+            raise RunnerError(f"LiteRT {self._version} cannot load {Path(path).name}: {first_line(error)}") from error
         self._interpreter: Any = interpreter
         self._input_index = {d["name"]: int(d["index"]) for d in interpreter.get_input_details()}
         self._output_index = {d["name"]: int(d["index"]) for d in interpreter.get_output_details()}
@@ -141,9 +138,7 @@ def _spec(details: Mapping[str, Any]) -> TensorSpec:
     signature = details["shape_signature"]
     shape = signature if len(signature) == len(details["shape"]) else details["shape"]
     if len(scales) > 1:
-        raise RunnerError(
-            f"tensor {details['name']!r} has {len(scales)} scales; expected one for an input or output"
-        )
+        raise RunnerError(f"tensor {details['name']!r} has {len(scales)} scales; expected one for an input or output")
     return TensorSpec(
         name=str(details["name"]),
         shape=tuple(int(size) for size in shape),

@@ -5,9 +5,10 @@ from pathlib import Path
 from ._common import NUMPY_EXCLUDE
 from ._onnx import OnnxSession, version
 
-__all__ = ["EXCLUDE", "FORMAT", "MODULE", "REQUIREMENTS", "Session", "version"]
+__all__ = ["ACCELERATOR", "EXCLUDE", "FORMAT", "MODULE", "REQUIREMENTS", "Session", "version"]
 
 FORMAT = "onnx"
+ACCELERATOR: str | None = None
 MODULE = "onnxruntime"
 # Of the wheel's declared dependencies (flatbuffers, packaging, protobuf) an inference session imports none.
 REQUIREMENTS = ("onnxruntime", "numpy")

@@ -6,9 +6,10 @@ from ..errors import RunnerError
 from ._common import NUMPY_EXCLUDE
 from ._onnx import OnnxSession, version
 
-__all__ = ["EXCLUDE", "FORMAT", "MODULE", "REQUIREMENTS", "Session", "version"]
+__all__ = ["ACCELERATOR", "EXCLUDE", "FORMAT", "MODULE", "REQUIREMENTS", "Session", "version"]
 
 FORMAT = "onnx"
+ACCELERATOR: str | None = "NVIDIA GPU"
 MODULE = "onnxruntime"
 REQUIREMENTS = ("onnxruntime-gpu", "numpy")
 EXCLUDE = (

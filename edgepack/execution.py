@@ -1,0 +1,85 @@
+"""How is a stage's result found, or made and kept?"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from edgepack import store, worker
+from edgepack.events import Observer
+from edgepack.plan import Plan
+from edgepack.stages.request import Request
+from edgepack.store import Entry, Store, code_digest, key_of, versions
+
+
+@dataclass
+class Execution:
+    """A run under way: its plan, its store, whom it tells, and what was done so far."""
+
+    plan: Plan
+    store: Store
+    observer: Observer
+    stages: list[dict[str, Any]] = field(default_factory=list)
+    worked: bool = False
+
+    def stage(
+        self,
+        name: str,
+        module: str,
+        *,
+        label: str = "",
+        config: object,
+        inputs: Mapping[str, Entry],
+        code: Sequence[str],
+        packages: Sequence[str],
+        options: Mapping[str, Any] | None = None,
+    ) -> Entry:
+        """Find or make one stage's result."""
+        digests = {key: entry.digest for key, entry in inputs.items()}
+        seed = self.plan.recipe.seed
+        key = key_of(module, config, digests, code_digest(*code), versions(*packages), seed, self.plan.smoke)
+        folder_name = module.rsplit(".", 1)[-1] + (f"-{label}" if label else "")
+        if self.plan.forced(name):
+            self.store.forget(folder_name, key)
+        entry = self.store.find(folder_name, key)
+        cached = entry is not None
+        if entry is None:
+            entry = self._work(name, module, folder_name, key, label, inputs, options or {})
+        self.observer.finished(name, label, seconds=entry.seconds, cached=cached)
+        self.record(name, seconds=entry.seconds, cached=cached)
+        return entry
+
+    def _work(
+        self,
+        name: str,
+        module: str,
+        folder_name: str,
+        key: str,
+        label: str,
+        inputs: Mapping[str, Entry],
+        options: Mapping[str, Any],
+    ) -> Entry:
+        self.worked = True
+        self.observer.started(name, label)
+        start = time.monotonic()
+        with store.explain_os_errors(self.plan.run_folder):
+            temporary = self.store.begin(folder_name, key)
+            logs = self.plan.run_folder / "logs"
+            logs.mkdir(exist_ok=True)
+            request = Request(
+                recipe=self.plan.recipe,
+                base=self.plan.base.resolve(),
+                out=temporary.resolve(),
+                inputs={key: entry.path.resolve() for key, entry in inputs.items()},
+                smoke=self.plan.smoke,
+                progress=lambda event: self.observer.progress(name, event),
+                options=options,
+            )
+            figures = worker.call(module, request, log_path=logs / f"{folder_name}.log")
+            seconds = round(time.monotonic() - start, 3)
+            return self.store.commit(folder_name, key, temporary, seconds=seconds, figures=figures)
+
+    def record(self, name: str, *, seconds: float, cached: bool, reason: str | None = None) -> None:
+        """Note a stage for the report."""
+        status = "failed" if reason else "ok"
+        self.stages.append({"name": name, "seconds": seconds, "cached": cached, "status": status, "reason": reason})
