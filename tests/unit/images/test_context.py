@@ -1,0 +1,157 @@
+"""Is a build context complete, always the same, and free of anything that would be executed in a build?"""
+
+import hashlib
+import re
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgepack import resources
+from edgepack.errors import MissingError, RecipeError
+from edgepack.images import context
+
+ALLOWED = {"FROM", "ARG", "ADD", "COPY", "ENV", "LABEL", "USER", "ENTRYPOINT", "CMD", "HEALTHCHECK"}
+FAMILIES = sorted(path.parent.name for path in resources.folder("containers").glob("*/Dockerfile"))
+
+
+def write(bundle: Path, cache: Path, **changed: Any) -> context.Context:
+    arguments: dict[str, Any] = {
+        "family": "cpu",
+        "platform": "linux/amd64",
+        "runtimes": ["onnxruntime"],
+        "base_image": "edgepack/base:bookworm",
+        "python_version": "3.11",
+        "labels": {"org.opencontainers.image.title": "tiny", "io.edgepack.target": "linux-amd64-cpu"},
+        "wheel_cache": cache,
+        "progress": lambda line: None,
+    }
+    return context.write(bundle, **{**arguments, **changed})
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+
+def instructions(dockerfile: str) -> list[str]:
+    joined = dockerfile.replace("\\\n", " ")
+    return [line for line in joined.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def test_the_same_inputs_in_two_folders_give_the_same_bytes(
+    tmp_path: Path, wheel_cache: Path, make_bundle: Callable[[Path], Path]
+) -> None:
+    one = write(make_bundle(tmp_path / "one"), wheel_cache)
+    two = write(
+        make_bundle(tmp_path / "another-name"),
+        wheel_cache,
+        labels=dict(reversed([("org.opencontainers.image.title", "tiny"), ("io.edgepack.target", "linux-amd64-cpu")])),
+    )
+    assert digests(one.path) == digests(two.path)
+    assert set(digests(one.path)) == {
+        "Dockerfile",
+        ".dockerignore",
+        "context.json",
+        "runtime.tar",
+        "runner.tar",
+        "model.tar",
+    }
+    assert one.layers == two.layers
+    for layer in one.layers:
+        assert digests(one.path)[layer.file] == layer.sha256
+
+
+def test_the_layers_hold_packages_runner_and_model(
+    tmp_path: Path, wheel_cache: Path, make_bundle: Callable[[Path], Path]
+) -> None:
+    made = write(make_bundle(tmp_path / "bundle"), wheel_cache)
+    content = {}
+    for layer in made.layers:
+        with tarfile.open(made.path / layer.file) as tar:
+            content[layer.name] = {member.name for member in tar.getmembers() if member.isfile()}
+    site = "opt/edgepack/site-packages"
+    assert list(content) == ["runtime", "runner", "model"]
+    assert {f"{site}/numpy/__init__.py", f"{site}/onnxruntime/__init__.py"} <= content["runtime"]
+    assert not [name for name in content["runtime"] if "/tests/" in name or name.endswith(".h")]
+    assert "opt/edgepack/app/runner/__main__.py" in content["runner"]
+    assert content["model"] == {"bundle/manifest.json", "bundle/model.float32.onnx", "bundle/golden.npz"}
+    assert [package.name for package in made.packages] == ["numpy", "onnxruntime"]
+    assert made.layers[0].size_bytes == sum(package.size_bytes for package in made.packages)
+
+
+def test_a_context_is_read_back_and_another_folder_is_not_taken_for_one(
+    tmp_path: Path, wheel_cache: Path, make_bundle: Callable[[Path], Path]
+) -> None:
+    made = write(make_bundle(tmp_path / "bundle"), wheel_cache)
+    assert context.read(made.path) == made
+    (made.path / "context.json").write_text('{"schema": "other"}', encoding="utf-8")
+    for folder in (made.path, tmp_path):
+        with pytest.raises(MissingError, match="not a complete build context"):
+            context.read(folder)
+
+
+def test_a_failed_write_leaves_the_earlier_context_and_nothing_else(
+    tmp_path: Path, wheel_cache: Path, make_bundle: Callable[[Path], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    bundle = make_bundle(tmp_path / "bundle")
+    before = digests(write(bundle, wheel_cache).path)
+    (bundle / ".image-killed").mkdir()
+    with pytest.raises(MissingError):
+        write(bundle, wheel_cache, runtimes=["litert", "onnxruntime"])
+    assert digests(bundle / "image") == before
+    (bundle / "model.float32.onnx").write_bytes(b"another model")
+    after = digests(write(bundle, wheel_cache).path)
+    assert {name for name in after if after[name] != before[name]} == {"model.tar", "context.json"}
+    assert not list(bundle.glob(".image-*"))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_dockerfile_executes_nothing(family: str) -> None:
+    lines = instructions(context.render(family, "registry.example/base@sha256:" + "0" * 64, {"a.b": "c"}))
+    verbs = [line.split()[0] for line in lines]
+    assert set(verbs) <= ALLOWED
+    assert lines[:2] == [f"ARG BASE_IMAGE=registry.example/base@sha256:{'0' * 64}", "FROM ${BASE_IMAGE}"]
+    added = [line for line in lines if line.startswith(("ADD", "COPY"))]
+    assert [line.split()[1] for line in added] == ["runtime.tar", "runner.tar", "model.tar"]
+    assert "USER 65532:65532" in lines and 'CMD ["bench"]' in lines
+    assert 'ENTRYPOINT ["python3", "-m", "runner"]' in lines
+
+
+@given(st.text(max_size=40))
+def test_a_label_survives_the_dockerfile(value: str) -> None:
+    line = instructions(context.render("cpu", "base", {"io.edgepack.x": value}))[-1]
+    found = re.search(r'io\.edgepack\.x="((?:[^"\\]|\\.)*)"', line)
+    assert found, line
+    assert re.sub(r"\\(.)", r"\1", found[1]) == " ".join(value.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"family": "tpu"}, "'tpu' is not known; expected one of cpu, gpu, mobile"),
+        ({"platform": "linux/s390x"}, "expected one of linux/amd64, linux/arm64"),
+        ({"base_image": "a b\nRUN x"}, "is not an image's name"),
+        ({"runtimes": ["tensorflow"]}, "'tensorflow' is not known"),
+        ({"python_version": "three"}, "a form like '3.11'"),
+    ],
+)
+def test_a_wrong_argument_is_refused(
+    changed: dict[str, Any],
+    said: str,
+    tmp_path: Path,
+    wheel_cache: Path,
+    make_bundle: Callable[[Path], Path],
+) -> None:
+    with pytest.raises(RecipeError, match=re.escape(said)):
+        write(make_bundle(tmp_path / "bundle"), wheel_cache, **changed)
+
+
+def test_a_phone_is_measured_from_this_machines_platform() -> None:
+    assert context.image_platform("android/arm64") in ("linux/amd64", "linux/arm64")
+    assert context.image_platform("linux/arm64") == "linux/arm64"
