@@ -16,6 +16,8 @@ from edgepack.target import Target, runtime_format
 from edgepack.verify import gates
 from edgepack.verify.gates import Judgement
 
+SMOKE = "smoke run"
+
 
 def deliver(plan: Plan, target: Target, lineage: Mapping[str, Any], work: Execution) -> list[EdgepackError]:
     """Publish the bundle of one target, then build its image and measure it.
@@ -89,11 +91,12 @@ def _verification(
             accuracy=record["accuracy"],
             drop=record["drop"],
             top1_agreement=record["top1_agreement"],
-            judged=not plan.smoke,
+            unjudged=SMOKE if plan.smoke else None,
         )
         if ".float32." in record["file"]:
             same = record["status"] == "ok"
-            judgements.append(Judgement("float_parity", name, 0.0, record["max_abs_error"], "ok" if same else "failed"))
+            limit, error = record["max_abs_limit"], record["max_abs_error"]
+            judgements.append(Judgement("float_parity", name, limit, error, "ok" if same else "failed"))
     for name in sorted(files):
         size = (exported.path / name).stat().st_size
         judgements += gates.judge_size(plan.recipe.gates, target.budgets, artifact=name, size_bytes=size)
@@ -199,7 +202,7 @@ def _bench(
         passed,
         protocol,
         gates=plan.recipe.gates,
-        judged=not plan.smoke,
+        unjudged=SMOKE if plan.smoke else None,
         progress=progress,
         force=plan.forced("bench"),
     )

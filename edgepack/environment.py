@@ -5,6 +5,7 @@ import platform
 from functools import cache
 from pathlib import Path
 
+from edgepack import __version__
 from edgepack.store import versions
 
 PACKAGES = (
@@ -27,6 +28,7 @@ def describe() -> dict[str, str | int | None]:
     return {
         "python": platform.python_version(),
         **versions(*PACKAGES),
+        "edgepack": __version__,
         "machine": platform.machine(),
         "system": f"{platform.system()} {platform.release()}",
         "cpu": cpu_model(),

@@ -12,6 +12,7 @@ from edgepack import bundle
 from edgepack.errors import BudgetError, EdgepackError
 from edgepack.store import code_digest, key_of, write_json
 from edgepack.target import Target
+from edgepack.verify import gates
 
 IMAGE_SCHEMA = "edgepack.image/1"
 Progress = Callable[[Mapping[str, Any]], None]
@@ -123,6 +124,9 @@ def make(
             "size_mib": round(image.size_mib, 3),
             "layers": [{"name": layer.name, "size_mib": round(layer.size_mib, 3)} for layer in image.layers],
         }
+    document["gates"] = [
+        item.to_dict() for item in gates.at_most("image_mib", "image", target.budgets.image_mib, document["size_mib"])
+    ]
     write(folder, document)
     return False, _judge(document, target)
 

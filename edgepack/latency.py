@@ -97,7 +97,7 @@ def measure_bundle(
     protocol: Protocol,
     *,
     gates: Gates,
-    judged: bool,
+    unjudged: str | None,
     progress: Progress,
     force: bool = False,
 ) -> tuple[bool, list[EdgepackError]]:
@@ -154,7 +154,7 @@ def measure_bundle(
         document |= _in_container(image, words, files, limit_s, progress)
     elif files:
         document["container_reason"] = image.get("reason") or "no image was built"
-    document["gates"] = _judgements(document, gates, target, judged=judged)
+    document["gates"] = _judgements(document, gates, target, unjudged)
     write_json(path, document)
     return False, _problems(document, target)
 
@@ -189,17 +189,19 @@ def _runs_here(target: Target) -> bool:
     return any(load(runtime).ACCELERATOR is None for runtime in target.runtimes)
 
 
-def _judgements(document: Mapping[str, Any], gates: Gates, target: Target, *, judged: bool) -> list[dict[str, Any]]:
+def _judgements(
+    document: Mapping[str, Any], gates: Gates, target: Target, unjudged: str | None
+) -> list[dict[str, Any]]:
     """Hold p90 against the budgets: in the container when there is one, else on the host."""
     source = document["container"] or document["host"]
     if source is None:
         return []
-    real = judged and not source["environment"].get("emulated")
+    unjudged = unjudged or ("measured under emulation" if source["environment"].get("emulated") else None)
     found: list[judge.Judgement] = []
     for result in source["results"]:
         p90 = (result.get("latency_ms") or {}).get("p90")
         name = f"{result['artifact']}@{result['runtime']}"
-        found += judge.judge_latency(gates, target.budgets, artifact=name, p90_ms=p90, judged=real)
+        found += judge.judge_latency(gates, target.budgets, artifact=name, p90_ms=p90, unjudged=unjudged)
     return [item.to_dict() for item in found]
 
 

@@ -1,5 +1,6 @@
 """Is a figure within the limits of the recipe and the target?"""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ class Judgement:
         limit: The limit.
         value: The figure.
         status: ``ok``, ``failed`` or ``not judged``.
+        reason: Why it was not judged, or None.
     """
 
     gate: str
@@ -27,6 +29,7 @@ class Judgement:
     limit: float
     value: float | None
     status: Literal["ok", "failed", "not judged"]
+    reason: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
@@ -34,36 +37,43 @@ class Judgement:
 
 
 def at_most(
-    gate: str, artifact: str, limit: float | None, value: float | None, *, judged: bool = True
+    gate: str, artifact: str, limit: float | None, value: float | None, *, unjudged: str | None = None
 ) -> list[Judgement]:
-    """Judge an upper limit; no limit, no judgement."""
-    if limit is None:
-        return []
-    if value is None or not judged:
-        return [Judgement(gate, artifact, limit, value, "not judged")]
+    """Judge an upper limit; no limit, no judgement. ``unjudged`` is why the figure must not be judged, or None."""
     # Accuracies are shares of a sample count: 0.02 must not fail by the last bit of a float.
-    return [Judgement(gate, artifact, limit, value, "ok" if value <= limit + 1e-9 else "failed")]
+    return _judge(gate, artifact, limit, value, unjudged, lambda figure, bound: figure <= bound + 1e-9)
 
 
 def at_least(
-    gate: str, artifact: str, limit: float | None, value: float | None, *, judged: bool = True
+    gate: str, artifact: str, limit: float | None, value: float | None, *, unjudged: str | None = None
 ) -> list[Judgement]:
-    """Judge a lower limit; no limit, no judgement."""
+    """Judge a lower limit; see `at_most`."""
+    return _judge(gate, artifact, limit, value, unjudged, lambda figure, bound: figure >= bound - 1e-9)
+
+
+def _judge(
+    gate: str,
+    artifact: str,
+    limit: float | None,
+    value: float | None,
+    unjudged: str | None,
+    holds: Callable[[float, float], bool],
+) -> list[Judgement]:
     if limit is None:
         return []
-    if value is None or not judged:
-        return [Judgement(gate, artifact, limit, value, "not judged")]
-    return [Judgement(gate, artifact, limit, value, "ok" if value >= limit - 1e-9 else "failed")]
+    if value is None or unjudged:
+        return [Judgement(gate, artifact, limit, value, "not judged", unjudged or "nothing was measured")]
+    return [Judgement(gate, artifact, limit, value, "ok" if holds(value, limit) else "failed")]
 
 
 def judge_artifact(
-    gates: Gates, *, artifact: str, accuracy: float, drop: float, top1_agreement: float, judged: bool
+    gates: Gates, *, artifact: str, accuracy: float, drop: float, top1_agreement: float, unjudged: str | None
 ) -> list[Judgement]:
     """Hold an artifact's accuracy against the recipe; fractions in [0, 1]."""
     return [
-        *at_most("max_accuracy_drop", artifact, gates.max_accuracy_drop, drop, judged=judged),
-        *at_least("min_accuracy", artifact, gates.min_accuracy, accuracy, judged=judged),
-        *at_least("min_top1_agreement", artifact, gates.min_top1_agreement, top1_agreement, judged=judged),
+        *at_most("max_accuracy_drop", artifact, gates.max_accuracy_drop, drop, unjudged=unjudged),
+        *at_least("min_accuracy", artifact, gates.min_accuracy, accuracy, unjudged=unjudged),
+        *at_least("min_top1_agreement", artifact, gates.min_top1_agreement, top1_agreement, unjudged=unjudged),
     ]
 
 
@@ -77,12 +87,12 @@ def judge_size(gates: Gates, budgets: Budgets, *, artifact: str, size_bytes: int
 
 
 def judge_latency(
-    gates: Gates, budgets: Budgets, *, artifact: str, p90_ms: float | None, judged: bool
+    gates: Gates, budgets: Budgets, *, artifact: str, p90_ms: float | None, unjudged: str | None
 ) -> list[Judgement]:
-    """Hold a measured p90 latency against recipe and target; emulated or smoke figures are not judged."""
+    """Hold a measured p90 latency against recipe and target; ``unjudged`` says why they must not be judged."""
     return [
-        *at_most("max_latency_p90_ms", artifact, gates.max_latency_p90_ms, p90_ms, judged=judged),
-        *at_most("latency_p90_ms", artifact, budgets.latency_p90_ms, p90_ms, judged=judged),
+        *at_most("max_latency_p90_ms", artifact, gates.max_latency_p90_ms, p90_ms, unjudged=unjudged),
+        *at_most("latency_p90_ms", artifact, budgets.latency_p90_ms, p90_ms, unjudged=unjudged),
     ]
 
 
