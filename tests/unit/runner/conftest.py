@@ -24,9 +24,7 @@ INPUT = TensorSpec("x", (1, 4), "int8", 0.03125, -3)
 OUTPUT = TensorSpec("y", (1, 3), "int8", 0.00390625, -128)
 
 
-def _save(
-    path: Path, nodes: list[Any], source: Any, target: Any, weights: list[Any], **metadata: str
-) -> Path:
+def _save(path: Path, nodes: list[Any], source: Any, target: Any, weights: list[Any], **metadata: str) -> Path:
     graph = helper.make_graph(nodes, "tiny", [source], [target], weights)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     helper.set_model_props(model, metadata)

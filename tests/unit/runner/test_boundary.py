@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy
+import numpy as np
 import pytest
 
 from edgepack.runner import sessions
@@ -21,10 +21,7 @@ RUNTIME_OF = {"_onnx": "onnxruntime", **{name: sessions.load(name).MODULE for na
 def foreign_imports(tree: ast.AST) -> set[tuple[str, bool]]:
     """Top-level names imported from outside the standard library, and whether inside a function."""
     inside = {
-        id(node)
-        for function in ast.walk(tree)
-        if isinstance(function, ast.FunctionDef)
-        for node in ast.walk(function)
+        id(node) for function in ast.walk(tree) if isinstance(function, ast.FunctionDef) for node in ast.walk(function)
     }
     found = set()
     for node in ast.walk(tree):
@@ -49,9 +46,7 @@ def test_imports_are_the_standard_library_numpy_and_one_runtime(path: Path) -> N
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(RUNNER)))
 def test_relative_imports_stay_inside_the_runner(path: Path) -> None:
     depth = len(path.relative_to(RUNNER).parts)
-    levels = [
-        node.level for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)
-    ]
+    levels = [node.level for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
     assert all(level <= depth for level in levels)
 
 
@@ -71,21 +66,19 @@ def test_help_needs_nothing_but_python(copied: Path, words: list[str]) -> None:
 
 def test_every_module_is_imported_where_there_is_only_numpy(copied: Path, tmp_path: Path) -> None:
     for name in ("numpy", "numpy.libs"):
-        folder = Path(numpy.__file__).parents[1] / name
+        folder = Path(np.__file__).parents[1] / name
         if folder.exists():
             (tmp_path / name).symlink_to(folder)
     modules = [".".join(("runner", *path.relative_to(RUNNER).with_suffix("").parts)) for path in FILES]
     modules = [name.removesuffix(".__init__") for name in modules]
-    program = (
-        f"import importlib\nfor name in {modules!r}: importlib.import_module(name)\nprint('all imported')"
-    )
+    program = f"import importlib\nfor name in {modules!r}: importlib.import_module(name)\nprint('all imported')"
     done = run(copied, "-c", program, path=[tmp_path])
     assert done.stdout == "all imported\n", done.stderr
 
 
 def test_a_missing_runtime_is_named_with_the_package_to_install(copied: Path, tmp_path: Path) -> None:
     for name in ("numpy", "numpy.libs"):
-        folder = Path(numpy.__file__).parents[1] / name
+        folder = Path(np.__file__).parents[1] / name
         if folder.exists():
             (tmp_path / name).symlink_to(folder)
     model = tmp_path / "model.tflite"

@@ -22,9 +22,7 @@ def test_each_artifact_is_listed_with_each_runtime(bundle: Path) -> None:
 def test_what_is_asked_for_narrows_the_list(bundle: Path) -> None:
     (entry,) = bundles.read(bundle, artifacts=["model.int8.onnx"], runtime="onnxruntime", threads=2)
     assert (entry.name, entry.threads) == ("model.int8.onnx", 2)
-    with pytest.raises(
-        UsageError, match=r"'model.int9.onnx'; expected one of: model.float32.onnx, model.int8.onnx"
-    ):
+    with pytest.raises(UsageError, match=r"'model.int9.onnx'; expected one of: model.float32.onnx, model.int8.onnx"):
         bundles.read(bundle, artifacts=["model.int9.onnx"])
     with pytest.raises(UsageError, match="no file for runtime 'litert'"):
         bundles.read(bundle, runtime="litert")
@@ -48,8 +46,10 @@ def test_a_folder_without_manifest_is_no_bundle(tmp_path: Path) -> None:
         ('{"schema": "edgepack.manifest/1", "artifacts": [3]}', "not a manifest"),
         ('{"schema": "edgepack.manifest/1", "artifacts": []}', "nothing to do"),
         (
-            '{"schema": "edgepack.manifest/1", "artifacts": '
-            '[{"file": "../../etc/passwd", "sha256": "0", "runtimes": ["litert"]}]}',
+            (
+                '{"schema": "edgepack.manifest/1", "artifacts": '
+                '[{"file": "../../etc/passwd", "sha256": "0", "runtimes": ["litert"]}]}'
+            ),
             "not a plain file name",
         ),
     ],

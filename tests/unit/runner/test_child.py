@@ -29,13 +29,9 @@ def start(copied: Path, *words: str, **options: Any) -> subprocess.Popen[str]:
     )
 
 
-def bench(
-    copied: Path, bundle: Path, runtimes: list[str], *words: str
-) -> tuple[int, list[dict[str, Any]], str]:
+def bench(copied: Path, bundle: Path, runtimes: list[str], *words: str) -> tuple[int, list[dict[str, Any]], str]:
     edit(bundle, lambda m: m["artifacts"][0].update(runtimes=runtimes))
-    process = start(
-        copied, "bench", "--bundle", str(bundle), "--artifact", "model.float32.onnx", *SPEED, *words
-    )
+    process = start(copied, "bench", "--bundle", str(bundle), "--artifact", "model.float32.onnx", *SPEED, *words)
     output, complaint = process.communicate(timeout=120)
     return process.returncode, json.loads(output)["results"], complaint
 

@@ -76,9 +76,7 @@ def test_the_processor_has_a_name_on_every_architecture(cpuinfo: str, model: str
         ({"proc__1__cgroup": "0::/kubepods/burstable/pod1\n"}, {}),
     ],
 )
-def test_a_container_is_known_by_its_marks(
-    tmp_path: Path, files: dict[str, str], environ: dict[str, str]
-) -> None:
+def test_a_container_is_known_by_its_marks(tmp_path: Path, files: dict[str, str], environ: dict[str, str]) -> None:
     assert environment.in_container(tmp_path, {}) is False
     assert environment.in_container(machine(tmp_path, **files), environ) is True
 

@@ -71,9 +71,7 @@ def test_two_outputs_are_refused(tmp_path: Path) -> None:
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in "yz"],
     )
     path.write_bytes(
-        helper.make_model(
-            graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9
-        ).SerializeToString()
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9).SerializeToString()
     )
     with (
         open_session("onnxruntime", path) as session,

@@ -149,9 +149,7 @@ def test_details_tell_what_really_runs(float_model: Path) -> None:
         ({"x": np.zeros((1, 4))}, "float64"),
     ],
 )
-def test_inputs_that_do_not_fit_are_refused(
-    float_model: Path, feed: dict[str, np.ndarray], reason: str
-) -> None:
+def test_inputs_that_do_not_fit_are_refused(float_model: Path, feed: dict[str, np.ndarray], reason: str) -> None:
     with open_session("onnxruntime", float_model) as session, pytest.raises(UsageError, match=reason):
         session.run(feed)
 

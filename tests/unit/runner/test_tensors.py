@@ -19,9 +19,7 @@ def quantised_specs(draw: st.DrawFn) -> TensorSpec:
 
 
 @given(quantised_specs(), st.data())
-def test_each_integer_survives_the_way_to_a_real_number_and_back(
-    spec: TensorSpec, data: st.DataObject
-) -> None:
+def test_each_integer_survives_the_way_to_a_real_number_and_back(spec: TensorSpec, data: st.DataObject) -> None:
     limits = np.iinfo(spec.dtype)
     q = data.draw(arrays(spec.dtype, 20, elements=st.integers(limits.min, limits.max)))
     back = quantize(dequantize(q, spec), spec)

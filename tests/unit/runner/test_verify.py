@@ -69,9 +69,7 @@ def test_swapped_golden_samples_fail_every_artifact(bundle: Path) -> None:
 
 def test_a_bundle_without_golden_samples_fails(bundle: Path) -> None:
     edit(bundle, lambda m: m.pop("golden"))
-    assert {r["reason"] for r in verify(bundles.read(bundle))["results"]} == {
-        "the bundle has no golden samples"
-    }
+    assert {r["reason"] for r in verify(bundles.read(bundle))["results"]} == {"the bundle has no golden samples"}
 
 
 def test_missing_outputs_are_an_error_that_names_them(bundle: Path) -> None:
@@ -105,9 +103,7 @@ def test_difference_and_agreement_are_of_the_real_values() -> None:
         ([[11, 2, 3], [1, 20, 3]], None, "gives no tolerance"),
     ],
 )
-def test_each_limit_fails_with_its_numbers(
-    change: list[list[int]], tolerance: dict[str, float], reason: str
-) -> None:
+def test_each_limit_fails_with_its_numbers(change: list[list[int]], tolerance: dict[str, float], reason: str) -> None:
     result = compare(np.array(change, np.int8), EXPECTED, INT8, tolerance)
     assert result["status"] == "failed"
     assert reason in result["reason"]

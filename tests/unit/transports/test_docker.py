@@ -34,9 +34,7 @@ def image() -> str:
     with closing(engine.connect()) as client:
         if not client.images.list(name=BASE):
             if required:
-                pytest.fail(
-                    f"EDGEPACK_REQUIRE_DOCKER=1, but the engine has no {BASE}; run containers/base/build"
-                )
+                pytest.fail(f"EDGEPACK_REQUIRE_DOCKER=1, but the engine has no {BASE}; run containers/base/build")
             pytest.skip(f"needs the image {BASE}: run containers/base/build")
     return BASE
 
@@ -104,9 +102,7 @@ def test_closed_files_are_readable_inside_and_not_writable(device: Docker, tmp_p
     folder.chmod(0o700)
     device.push(folder, PurePosixPath("/bundle"))
     device.push(folder / "deep" / "file", PurePosixPath("relative/file"))
-    done = device.run(
-        python("print(open('/bundle/deep/file').read() + open('relative/file').read())"), timeout_s=60
-    )
+    done = device.run(python("print(open('/bundle/deep/file').read() + open('relative/file').read())"), timeout_s=60)
     assert done.stdout == "contentcontent\n", done.stderr
     assert device.run(python("open('/bundle/deep/file', 'w')"), timeout_s=60).returncode == 1
 

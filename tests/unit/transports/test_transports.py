@@ -21,9 +21,7 @@ def test_each_transport_keeps_its_contract(name: str) -> None:
 
 
 def test_an_unknown_transport_names_the_known_ones() -> None:
-    with pytest.raises(
-        RecipeError, match="unknown name 'dokcer' in transports; expected one of: docker, local"
-    ):
+    with pytest.raises(RecipeError, match="unknown name 'dokcer' in transports; expected one of: docker, local"):
         transports.connect("dokcer:image")
 
 
@@ -94,7 +92,7 @@ def test_an_exit_code_is_a_result_and_no_error() -> None:
 
 def test_what_takes_too_long_or_is_missing_is_an_error(tmp_path: Path) -> None:
     with Local() as device:
-        with pytest.raises(DeviceError, match="did not finish within 0.2 s"):
+        with pytest.raises(DeviceError, match=r"did not finish within 0\.2 s"):
             device.run(["sleep", "30"], timeout_s=0.2)
         with pytest.raises(MissingError, match="'no-such-program' is not installed"):
             device.run(["no-such-program"], timeout_s=5)
