@@ -1,5 +1,6 @@
 """How is a stage's result found, or made and kept?"""
 
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -63,9 +64,9 @@ class Execution:
         self.observer.started(name, label)
         start = time.monotonic()
         with store.explain_os_errors(self.plan.run_folder):
-            temporary = self.store.begin(folder_name, key)
             logs = self.plan.run_folder / "logs"
             logs.mkdir(exist_ok=True)
+            temporary = self.store.begin(folder_name, key)
             request = Request(
                 recipe=self.plan.recipe,
                 base=self.plan.base.resolve(),
@@ -75,9 +76,12 @@ class Execution:
                 progress=lambda event: self.observer.progress(name, event),
                 options=options,
             )
-            figures = worker.call(module, request, log_path=logs / f"{folder_name}.log")
-            seconds = round(time.monotonic() - start, 3)
-            return self.store.commit(folder_name, key, temporary, seconds=seconds, figures=figures)
+            try:
+                figures = worker.call(module, request, log_path=logs / f"{folder_name}.log")
+                seconds = round(time.monotonic() - start, 3)
+                return self.store.commit(folder_name, key, temporary, seconds=seconds, figures=figures)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)  # after a failure; it may be what filled the disk
 
     def record(self, name: str, *, seconds: float, cached: bool, reason: str | None = None) -> None:
         """Note a stage for the report."""

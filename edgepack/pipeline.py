@@ -11,7 +11,7 @@ from edgepack.errors import EdgepackError, RecipeError
 from edgepack.events import Observer, Silent
 from edgepack.execution import Execution
 from edgepack.plan import Plan
-from edgepack.recipe import STAGES
+from edgepack.recipe import STAGES, located
 from edgepack.store import Entry, Store
 
 RUN_SCHEMA = "edgepack.run/1"
@@ -69,7 +69,8 @@ def run(plan: Plan, observer: Observer | None = None) -> Outcome:
 def _data(work: Execution) -> Entry:
     recipe = work.plan.recipe
     source = type(recipe.data).__module__.rsplit(".", 1)[-1]
-    identity = extensions.load("edgepack.data", source).identity(recipe.data, work.plan.base)
+    with located(Path(work.plan.recipe_file), ("data", source)):
+        identity = extensions.load("edgepack.data", source).identity(recipe.data, work.plan.base)
     return work.stage(
         "data",
         "edgepack.stages.data",
@@ -83,7 +84,8 @@ def _data(work: Execution) -> Entry:
 def _train(work: Execution, data: Entry) -> Entry:
     recipe = work.plan.recipe
     source = type(recipe.model).__module__.rsplit(".", 1)[-1]
-    identity = extensions.load("edgepack.models", source).identity(recipe.model, work.plan.base)
+    with located(Path(work.plan.recipe_file), ("model", source)):
+        identity = extensions.load("edgepack.models", source).identity(recipe.model, work.plan.base)
     return work.stage(
         "train",
         "edgepack.stages.train",

@@ -1,6 +1,7 @@
 """What does a run need to know before it starts, everything checked?"""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,12 +81,15 @@ def make_plan(
     """
     recipe = recipes.load(recipe_file, overrides=overrides, targets=target_names)
     base = recipe_file.resolve().parent
-    loaded = tuple(targets.load(name, relative_to=base) for name in recipe.targets)
+    loaded = []
+    for index, name in enumerate(recipe.targets):
+        with nullcontext() if target_names else recipes.located(recipe_file, ("targets", index)):
+            loaded.append(targets.load(name, relative_to=base))
     return Plan(
         recipe=recipe,
         recipe_file=str(recipe_file),
         base=base,
-        targets=loaded,
+        targets=tuple(loaded),
         out=out,
         smoke=smoke,
         from_stage=from_stage,

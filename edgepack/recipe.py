@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,7 +12,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from edgepack import yamlfile
 from edgepack.config import Config, Extension, validate
 from edgepack.contracts import DataConfig, ExportConfig, ModelConfig, TechniqueConfig
-from edgepack.errors import RecipeError
+from edgepack.errors import MissingError, RecipeError
 from edgepack.training.config import Training
 from edgepack.yamlfile import Location
 
@@ -107,9 +108,14 @@ def load(path: Path, *, overrides: Sequence[str] = (), targets: Sequence[str] = 
     return recipe
 
 
-def where(path: Path, location: Location) -> str:
-    """``file:line`` of a key in a recipe, for messages about its value."""
-    return yamlfile.read(path).where(location)
+@contextmanager
+def located(path: Path, location: Location) -> Iterator[None]:
+    """Put ``file:line`` of a recipe's key before whatever turns out to be wrong with its value."""
+    try:
+        yield
+    except (RecipeError, MissingError) as error:
+        where = yamlfile.read(path).where(location)
+        raise type(error)(f"{where}: {error.message}", fix=error.fix) from error
 
 
 def _override(content: dict[str, Any], override: str) -> None:

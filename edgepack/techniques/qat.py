@@ -113,7 +113,7 @@ def fake_quantise(model: Any, left_alone: set[str], *, keep_zeros: bool) -> Any:
 
 
 def calibrate(model: Any, samples: "NDArray[np.float32]", *, batch_size: int = 128) -> dict[str, tuple[float, float]]:
-    """Set every activation range of a fake-quantised model from float activations on real samples.
+    """Set every range of a fake-quantised model: of weights from the weights, of activations from real samples.
 
     Args:
         model: Model from `fake_quantise`; changed in place.
@@ -123,6 +123,10 @@ def calibrate(model: Any, samples: "NDArray[np.float32]", *, batch_size: int = 1
     Returns:
         Smallest and largest value of each quantised tensor, by the name of its range variable; 0 is always inside.
     """
+    # TFMOT starts weight ranges at +-6 as well: left there, the samples would meet weights in steps of 0.05.
+    for layer in model.layers:
+        for weight, quantizer, variables in getattr(layer, "_weight_vars", ()):
+            quantizer(weight, training=True, weights=variables)
     seen: dict[int, tuple[Any, float, float]] = {}
     with _observed(seen):
         for start in range(0, len(samples), batch_size):

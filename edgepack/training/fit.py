@@ -45,7 +45,7 @@ def fit(
         model: tf_keras model; input float32 (batch, ...), output (batch, classes).
         data: Samples; only the training and validation splits are used.
         training: Batch size, optimizer, weight decay, augmentation.
-        epochs: Passes over the training samples.
+        epochs: Passes over the training samples; 0 leaves the model as it is.
         learning_rate: Peak rate.
         schedule: Name in `SCHEDULES`.
         seed: Seed of shuffling and augmentation.
@@ -55,6 +55,8 @@ def fit(
         best_from_epoch: First epoch whose weights may be kept.
     """
     check_fits(model, data)
+    if epochs == 0:
+        return Fitted((), 0)
     steps = max(1, -(-len(data.train.y) // training.batch_size))
     rate = SCHEDULES[schedule](learning_rate, epochs * steps)
     compile_model(model, training, rate(0))

@@ -168,9 +168,7 @@ def test_the_runner_alone_measures_and_verifies_a_bundle(bundle: Path) -> None:
         runner = [sys.executable, "-m", "runner"]
         verified = device.run([*runner, "verify", "--bundle", "bundle"], timeout_s=120)
         quick = ["--warmup-s", "0.1", "--min-time-s", "0.2"]
-        measured = device.run(
-            [*runner, "bench", "--bundle", "bundle", "--threads", "2", *quick], timeout_s=120
-        )
+        measured = device.run([*runner, "bench", "--bundle", "bundle", "--threads", "2", *quick], timeout_s=120)
     assert (verified.returncode, verified.stderr) == (0, "")
     for result in json.loads(verified.stdout)["results"]:
         assert (result["status"], result["identical"]) == ("ok", True)

@@ -35,10 +35,13 @@ def command(
         build=True,
     )
     with Progress(quiet=json) as progress, explain_os_errors(folder):
-        _, problems = imaging.make(
-            folder, target, options, progress=lambda event: progress.progress("image", event), force=True
-        )
-        bundles.seal(folder)
+        try:
+            _, problems = imaging.make(
+                folder, target, options, progress=lambda event: progress.progress("image", event), force=True
+            )
+        finally:
+            # A build that fails leaves its context, and the bundle must stay one that verifies.
+            bundles.seal(folder)
     document = imaging.read(folder) or {}
     if json:
         print_json(document)

@@ -1,6 +1,7 @@
 """How does a .onnx file run under ONNX Runtime, whatever the execution provider?"""
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,8 @@ def version() -> str:
     Raises:
         RunnerError: It is not installed.
     """
+    # A device reports to its owner alone.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime
     except ImportError as error:

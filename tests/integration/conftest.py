@@ -1,0 +1,62 @@
+"""What do the integration tests share: one real run of the demo, and a way to start edgepack."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from support import ROOT, TIMEOUT_S, Edgepack, Finished, command
+
+# Keras 2 is chosen before TensorFlow is imported, as edgepack's own workers do.
+os.environ["TF_USE_LEGACY_KERAS"] = "1"
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+
+
+@pytest.fixture(scope="session")
+def edgepack() -> Edgepack:
+    """Runs the real command line in a process of its own."""
+
+    def run(*words: str | Path, cwd: Path = ROOT, env: dict[str, str] | None = None) -> Finished:
+        done = subprocess.run(
+            command(*words),
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+        return Finished(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def digits_out(tmp_path_factory: pytest.TempPathFactory, edgepack: Edgepack) -> Path:
+    """The demo, run once for all tests; read only."""
+    out = tmp_path_factory.mktemp("demo")
+    done = edgepack("run", "examples/digits/recipe.yaml", "--out", out)
+    assert done.returncode == 0, done.stderr
+    (out / "stdout.txt").write_text(done.stdout)
+    return out
+
+
+@pytest.fixture(scope="session")
+def digits_run(digits_out: Path) -> Path:
+    """The run folder of the demo; read only."""
+    return digits_out / "digits"
+
+
+@pytest.fixture(scope="session")
+def digits_bundle(digits_run: Path) -> Path:
+    """The bundle of the demo; read only."""
+    return digits_run / "linux-amd64-cpu"
+
+
+@pytest.fixture
+def bundle_copy(digits_bundle: Path, tmp_path: Path) -> Path:
+    """A bundle that a test may change."""
+    copy = tmp_path / "digits" / digits_bundle.name
+    shutil.copytree(digits_bundle, copy)
+    return copy

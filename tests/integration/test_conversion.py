@@ -1,0 +1,174 @@
+"""What do models that are not the demo's become, and what is said of those that cannot be converted?"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgepack.contracts import ExportContext
+from edgepack.errors import ConversionError, MissingError, RecipeError
+from edgepack.runner.infer import predict
+from edgepack.runner.sessions import open_session
+
+# TensorFlow, Keras and TFMOT warn of their own futures on import and when they save.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def _context(model: Any, folder: Path, samples: Any) -> ExportContext:
+    from edgepack import extensions
+    from edgepack.keras_models.save import save
+
+    source = folder / "model.h5"
+    save(model, source)
+
+    def other(kind: str, precision: Any) -> Path:
+        format_ = extensions.load("edgepack.formats", kind)
+        path = folder / f"other.{precision}.{format_.SUFFIX}"
+        format_.convert(format_.Config(precision=precision), path, context=context)
+        return path
+
+    context = ExportContext(source, None, samples, other, model.name)
+    return context
+
+
+@pytest.fixture(scope="module")
+def residual() -> Any:
+    """An untrained network with a residual add and a depthwise convolution, functional."""
+    import tf_keras
+    from tf_keras import Input, Model, layers
+
+    tf_keras.utils.set_random_seed(0)
+    inputs = Input((16, 16, 3), name="photo")
+    x = layers.Conv2D(8, 3, strides=2, padding="same", name="stem")(inputs)
+    y = layers.DepthwiseConv2D(3, padding="same", name="depthwise")(x)
+    y = layers.BatchNormalization(name="bn")(y)
+    x = layers.ReLU(6.0, name="relu")(layers.Add(name="add")([x, y]))
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    return Model(inputs, layers.Dense(5, activation="softmax", name="scores")(x), name="residual")
+
+
+@pytest.mark.parametrize(("kind", "runtime"), [("tflite", "litert"), ("onnx", "onnxruntime")])
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_converted_model_answers_as_keras_does(
+    residual: Any, tmp_path: Path, kind: str, runtime: str, precision: Any
+) -> None:
+    from edgepack import extensions
+
+    samples = np.random.default_rng(0).uniform(0, 1, (64, 16, 16, 3)).astype(np.float32)
+    format_ = extensions.load("edgepack.formats", kind)
+    path = tmp_path / f"model.{precision}.{kind}"
+    format_.convert(format_.Config(precision=precision), path, context=_context(residual, tmp_path, samples))
+    with open_session(runtime, path) as session:
+        assert session.inputs[0].dtype == precision
+        raw, real = predict(session, samples)
+    assert raw.dtype == np.dtype(precision)
+    expected = residual.predict(samples, verbose=0)
+    limit = 1e-5 if precision == "float32" else 0.03
+    np.testing.assert_allclose(real, expected, atol=limit)
+
+
+def test_the_same_model_gives_the_same_bytes(residual: Any, tmp_path: Path) -> None:
+    from edgepack.keras_models.save import save
+
+    for name in ("a.h5", "b.h5"):
+        save(residual, tmp_path / name)
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+
+
+def test_an_operation_without_a_builtin_is_named(tmp_path: Path) -> None:
+    import tensorflow as tf
+    from tf_keras import Input, Model
+
+    from edgepack.formats import tflite
+
+    inputs = Input((4,), name="x")
+    model = Model(inputs, tf.math.digamma(inputs), name="special")
+    with pytest.raises(ConversionError) as caught:
+        tflite.convert(
+            tflite.Config(precision="float32"), tmp_path / "m.tflite", context=_context(model, tmp_path, None)
+        )
+    assert "Digamma" in caught.value.message
+    assert caught.value.fix
+    assert not (tmp_path / "m.tflite").exists()
+
+
+def test_a_float_weight_in_an_int8_file_is_noticed(residual: Any, tmp_path: Path) -> None:
+    import onnx
+
+    from edgepack.formats import onnx as onnx_format
+
+    path = tmp_path / "float.onnx"
+    onnx_format.convert(onnx_format.Config(precision="float32"), path, context=_context(residual, tmp_path, None))
+    with pytest.raises(ConversionError, match="not int8"):
+        onnx_format.require_int8_weights(onnx.load(path))
+
+
+def test_doctor_names_what_blocks_each_layer() -> None:
+    from tf_keras import Input, Model, Sequential, layers
+
+    from edgepack.keras_models import inspect
+
+    inputs = Input((16, 16, 3), name="image")
+    x = layers.Rescaling(1 / 255, name="rescale")(inputs)
+    x = layers.Conv2D(4, 3, activation="relu", name="conv")(x)
+    x = layers.BatchNormalization(name="late")(x)
+    x = layers.MaxPooling2D(name="pool")(x)
+    x = layers.BatchNormalization(name="alone")(x)
+    x = Sequential([layers.Conv2D(4, 3, name="inner")], name="nested")(x)
+    model = Model(inputs, layers.Dense(2, name="head")(layers.Flatten(name="flatten")(x)))
+    notes = {note.layer: note for note in inspect.quantisation(model)}
+    assert {name: note.status for name, note in notes.items()} == {
+        "image": "passed through",
+        "rescale": "blocked",
+        "conv": "quantised",
+        "late": "blocked",
+        "pool": "passed through",
+        "alone": "blocked",
+        "nested": "blocked",
+        "flatten": "passed through",
+        "head": "quantised",
+    }
+    assert "Rescaling is not in TFMOT's 8-bit layer list" in notes["rescale"].reason
+    assert "activation='relu'" in notes["late"].reason
+    assert "stands alone" in notes["alone"].reason
+    assert "model inside a model" in notes["nested"].reason
+
+
+def test_subclassed_models_are_refused() -> None:
+    import tf_keras
+
+    from edgepack.keras_models.inspect import require_graph
+
+    class Own(tf_keras.Model):  # type: ignore[misc]
+        def call(self, x: Any) -> Any:
+            return x
+
+    with pytest.raises(RecipeError, match="expected Sequential or Functional"):
+        require_graph(Own())
+
+
+def test_a_file_of_keras_3_is_recognised(tmp_path: Path) -> None:
+    import json
+    import zipfile
+
+    from edgepack.keras_models.load import load
+
+    path = tmp_path / "new.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("metadata.json", json.dumps({"keras_version": "3.15.1"}))
+    with pytest.raises(RecipeError, match=r"saved by Keras 3\.15\.1"):
+        load(path)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_damaged_and_absent_models_are_told_apart(tmp_path: Path, suffix: str) -> None:
+    from edgepack.keras_models.load import load
+
+    path = tmp_path / f"model{suffix}"
+    with pytest.raises(MissingError):
+        load(path)
+    path.write_bytes(b"not a model")
+    with pytest.raises(RecipeError) as caught:
+        load(path)
+    assert str(path) in caught.value.message

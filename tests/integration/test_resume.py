@@ -1,0 +1,102 @@
+"""Is a bundle the same when edgepack was killed in the middle of every stage on the way to it?"""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from support import DIGITS, ROOT, TIMEOUT_S, Edgepack, command, digests, read_json
+
+SHORT = (
+    "run",
+    str(DIGITS),
+    *("--set", "name=short", "--set", "training.epochs=1"),
+    *("--set", "compress.0.epochs=1", "--set", "compress.1.epochs=1"),
+    *("--set", "gates.max_accuracy_drop=1"),
+    *("--set", "bench.warmup_s=0.2", "--set", "bench.min_time_s=0.5"),
+)
+STAGES = ("data", "train", "compress-1-prune", "compress-2-qat", "export", "verify", "image", "bench")
+TARGET = "linux-amd64-cpu"
+SAME = (
+    *(f"model.{precision}.{kind}" for precision in ("float32", "int8") for kind in ("tflite", "onnx")),
+    "golden.npz",
+    "verify.json",
+)
+
+
+def test_killed_in_every_stage_gives_the_same_bundle(tmp_path: Path, edgepack: Edgepack) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    done = edgepack(*SHORT, "--out", whole)
+    assert done.returncode == 0, done.stderr
+    for stage in STAGES:
+        _kill_in(stage, broken)
+    done = edgepack(*SHORT, "--out", broken)
+    assert done.returncode == 0, done.stderr
+    first, second = (out / "short" / TARGET for out in (whole, broken))
+    assert digests(first, SAME) == digests(second, SAME)
+    one, two = (_without_measurements(read_json(folder / "manifest.json")) for folder in (first, second))
+    assert one == two
+    assert not [path for path in broken.rglob("*") if path.name.startswith((".tmp-", ".old-"))]
+    checked = edgepack("verify", second)
+    assert checked.returncode == 0, checked.stderr
+
+
+def _kill_in(stage: str, out: Path) -> None:
+    """Start a run, wait until it works on a stage, kill it, and see that nothing half-done counts as done."""
+    run = out / "short"
+    process = subprocess.Popen(
+        [*command(*SHORT), "--out", str(out)], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        deadline = time.monotonic() + TIMEOUT_S
+        while not _works_on(stage, run):
+            assert process.poll() is None, f"the run ended before it was seen in {stage}"
+            assert time.monotonic() < deadline, f"{stage} never began"
+            time.sleep(0.02)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    _wait_for_workers()
+    finished = {path.name.rsplit("-", 1)[0] for path in (run / "cache").iterdir() if not path.name.startswith(".")}
+    assert finished == set(STAGES[: STAGES.index(stage)]) - {"image", "bench"}
+
+
+def _works_on(stage: str, run: Path) -> bool:
+    bundle = run / TARGET
+    if stage == "image":
+        return bundle.is_dir() and not (bundle / "image" / "image.json").exists()
+    if stage == "bench":
+        return (bundle / "image" / "image.json").exists() and not (bundle / "latency.json").exists()
+    return any((run / "cache").glob(f".tmp-{stage}-*"))
+
+
+def _wait_for_workers() -> None:
+    """A worker ends by itself when edgepack is gone."""
+    deadline = time.monotonic() + 30
+    while _workers():
+        assert time.monotonic() < deadline, "a worker outlived the run that was killed"
+        time.sleep(0.1)
+
+
+def _workers() -> list[int]:
+    """Worker processes without a parent: those of the run that was killed."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+        except OSError:
+            continue
+        if b"edgepack.worker" in words and parent in (1, os.getpid()):
+            found.append(int(entry.name))
+    return found
+
+
+def _without_measurements(manifest: dict[str, object]) -> dict[str, object]:
+    files = manifest["files"]
+    assert isinstance(files, dict)
+    kept = {name: digest for name, digest in files.items() if name in SAME or name.startswith("image/model")}
+    return {**manifest, "files": kept}
