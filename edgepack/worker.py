@@ -7,6 +7,7 @@ so that killing edgepack never leaves training behind.
 
 import json
 import os
+import shutil
 import sys
 import threading
 import traceback
@@ -14,10 +15,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from edgepack.errors import CLASSES, BugError, DeviceError, EdgepackError
+from edgepack.errors import CLASSES, BugError, DeviceError, EdgepackError, MissingError
 from edgepack.proc import started
 from edgepack.stages.request import Request
 from edgepack.store import explain_os_errors
+
+FULL_BYTES = 64 * 1024
 
 ENVIRONMENT = {
     "TF_USE_LEGACY_KERAS": "1",  # TFMOT takes only tf_keras objects, and the choice is made at import
@@ -86,32 +89,24 @@ def main(stdin: IO[str], stdout: IO[str]) -> None:
     try:
         with explain_os_errors(Path(payload["out"])):
             send({"result": _run(payload, send)})
-    except EdgepackError as error:
-        send({"error": {"class": type(error).__name__, "message": error.message, "fix": error.fix}})
-    except MemoryError:
-        send(
-            {
-                "error": {
-                    "class": "MissingError",
-                    "message": "memory ran out",
-                    "fix": "use smaller batches or data",
-                }
-            }
-        )
     except Exception as error:
-        if "No space left on device" in str(error):
-            text = f"no space left for {payload['out']}"
-            send(
-                {
-                    "error": {
-                        "class": "MissingError",
-                        "message": text,
-                        "fix": "free some space; then run again",
-                    }
-                }
-            )
-        else:
-            send({"error": {"class": "BugError", "message": traceback.format_exc(), "fix": ""}})
+        explained = _explain(error, Path(payload["out"]))
+        send({"error": {"class": type(explained).__name__, "message": explained.message, "fix": explained.fix}})
+
+
+def _explain(error: Exception, out: Path) -> EdgepackError:
+    """The error to report for whatever a stage raised; a bug comes with its traceback."""
+    if isinstance(error, EdgepackError):
+        return error
+    if isinstance(error, MemoryError):
+        return MissingError("memory ran out", fix="use smaller batches or fewer samples")
+    # NumPy and HDF5 raise errors without an errno where the disk is full: look at the disk itself.
+    if "No space left on device" in str(error) or shutil.disk_usage(out).free < FULL_BYTES:
+        return MissingError(
+            f"no space left for {out} ({type(error).__name__}: {str(error)[:200]})",
+            fix="free some space, or choose another folder with --out; then run again",
+        )
+    return BugError(traceback.format_exc())
 
 
 def _run(payload: dict[str, Any], send: Any) -> dict[str, Any]:
