@@ -11,6 +11,12 @@ from edgepack.errors import RecipeError
 from edgepack.suggest import did_you_mean
 from edgepack.yamlfile import Document
 
+WANTED = {
+    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "expected a mapping of keys"),
+    **dict.fromkeys(("tuple_type", "list_type"), "expected a list"),
+}
+"""Pydantic's kinds of error that speak of Python rather than of YAML, in the words of a recipe."""
+
 
 class Config(BaseModel):
     """Base of every configuration model: frozen, and an unknown key is an error."""
@@ -86,7 +92,7 @@ def _explain(item: Any, model: type[BaseModel], document: Document) -> tuple[str
             f"{where}: {key!r} must name exactly one of: {', '.join(known)}; received {tag or received}",
             hints[0] if hints else "use one of the names above",
         )
-    text = item["msg"].removeprefix("Value error, ")
+    text = WANTED.get(kind) or item["msg"].removeprefix("Value error, ")
     return f"{where}: {key!r}: {text[:1].lower()}{text[1:]}; received {received}", f"correct {key!r}"
 
 
