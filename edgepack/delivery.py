@@ -179,7 +179,7 @@ def _image(
 ) -> tuple[bool, list[EdgepackError]]:
     options = imaging.Options(
         tag=imaging.default_tag(plan.run_folder.name, target.name),
-        base_image=plan.base_image or target.image.base,
+        base_image=plan.base_image or imaging.choose_base(target.image.base, target.image.platform),
         platform=target.image.platform,
         build=target.image.build,
     )

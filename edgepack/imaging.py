@@ -2,8 +2,8 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,20 @@ class Options:
 def default_tag(recipe: str, target: str) -> str:
     """``edgepack/<recipe>:<target>``."""
     return f"edgepack/{recipe}:{target}"
+
+
+def choose_base(candidates: Sequence[str], platform: str) -> str:
+    """The first base image that the engine holds for a platform, else the last candidate, to be pulled."""
+    from edgepack.images import engine
+
+    if len(candidates) > 1 and engine.available():
+        with closing(engine.connect()) as client:
+            for name in candidates:
+                with suppress(Exception):  # not there, or not readable: then it is no choice
+                    record = client.images.get(name).attrs
+                    if f"{record['Os']}/{record['Architecture']}" == platform:
+                        return name
+    return candidates[-1]
 
 
 def wheel_cache() -> Path:

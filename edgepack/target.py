@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt
 
 from edgepack import extensions, resources, yamlfile
 from edgepack.config import Config, validate
@@ -19,7 +19,10 @@ class Image(Config):
 
     family: Literal["cpu", "gpu", "mobile"] = Field("cpu", description="folder of containers/ with its Dockerfile")
     platform: Literal["linux/amd64", "linux/arm64"] = Field(description="OS/architecture of the image itself")
-    base: str = Field(description="base image reference; must hold Python of the version below")
+    base: Annotated[tuple[str, ...], BeforeValidator(lambda v: (v,) if isinstance(v, str) else v)] = Field(
+        min_length=1,
+        description="base image, or several: the first that the engine holds is used, else the last is pulled",
+    )
     build: bool = Field(True, description="false: `edgepack run` leaves the context and the command that builds it")
     python: str = Field("3.11", pattern=r"^3\.\d+$", description="Python version of the base image, for its wheels")
 

@@ -28,10 +28,11 @@ def command(
     folder = bundles.require(bundle)
     manifest = bundles.read_manifest(folder)
     target = Target.model_validate(manifest["target_spec"])
+    wanted = platform or target.image.platform
     options = imaging.Options(
         tag=tag or imaging.default_tag(folder.resolve().parent.name, manifest["target"]),
-        base_image=base_image or target.image.base,
-        platform=platform or target.image.platform,
+        base_image=base_image or imaging.choose_base(target.image.base, wanted),
+        platform=wanted,
         build=True,
     )
     with Progress(quiet=json) as progress, explain_os_errors(folder):
