@@ -138,9 +138,9 @@ def make(
             "size_mib": round(image.size_mib, 3),
             "layers": [{"name": layer.name, "size_mib": round(layer.size_mib, 3)} for layer in image.layers],
         }
-    document["gates"] = [
-        item.to_dict() for item in gates.at_most("image_mib", "image", target.budgets.image_mib, document["size_mib"])
-    ]
+    if document["size_mib"] is not None:
+        judged = gates.at_most("image_mib", "image", target.budgets.image_mib, document["size_mib"])
+        document["gates"] = [item.to_dict() for item in judged]
     write(folder, document)
     return False, _judge(document, target)
 
