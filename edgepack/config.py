@@ -14,6 +14,7 @@ from edgepack.yamlfile import Document
 WANTED = {
     **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "expected a mapping of keys"),
     **dict.fromkeys(("tuple_type", "list_type"), "expected a list"),
+    "too_short": "expected at least one item",
 }
 """Pydantic's kinds of error that speak of Python rather than of YAML, in the words of a recipe."""
 
@@ -65,14 +66,21 @@ def validate(model: type[Model], document: Document) -> Model:
     try:
         return model.model_validate(document.content)
     except ValidationError as error:
-        problems = [_explain(item, model, document) for item in error.errors()]
+        found = error.errors()
+        # A list whose only item is wrong counts as empty, too: the item's own problem says it all.
+        inside = {item["loc"][:length] for item in found for length in range(len(item["loc"]))}
+        problems = [
+            _explain(item, model, document)
+            for item in found
+            if item["type"] != "too_short" or item["loc"] not in inside
+        ]
         messages = "\n".join(message for message, _ in problems)
         fixes = list(dict.fromkeys(fix for _, fix in problems if fix))
         raise RecipeError(messages, fix="; ".join(fixes)) from error
 
 
 def _explain(item: Any, model: type[BaseModel], document: Document) -> tuple[str, str]:
-    location = _in_document(item["loc"], document.content)
+    location = _in_document(item["loc"], document.content, model)
     where = document.where(location)
     key = ".".join(str(part) for part in location) or "(top level)"
     received = _short(item.get("input"))
@@ -96,11 +104,13 @@ def _explain(item: Any, model: type[BaseModel], document: Document) -> tuple[str
     return f"{where}: {key!r}: {text[:1].lower()}{text[1:]}; received {received}", f"correct {key!r}"
 
 
-def _in_document(location: tuple[str | int, ...], content: Any) -> tuple[str | int, ...]:
-    """Drop the parts of an error's location that pydantic adds (union tags, validator names)."""
+def _in_document(location: tuple[str | int, ...], content: Any, model: type[BaseModel]) -> tuple[str | int, ...]:
+    """Drop the parts of an error's location that pydantic adds: names of extensions and of validators."""
     kept: list[str | int] = []
     node = content
     for index, part in enumerate(location):
+        if isinstance(part, str) and _owner(model, location[:index])[1] is not None:
+            continue  # the extension's name: `data.sklearn.image_shape` stands at `data.image_shape`
         last = index == len(location) - 1
         present = part in node if isinstance(node, dict) else isinstance(node, list) and part in range(len(node))
         if present:
