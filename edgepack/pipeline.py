@@ -138,7 +138,15 @@ def _export(work: Execution, data: Entry, trained: Entry, steps: list[Entry]) ->
         "edgepack.stages.export",
         config=[[config.model_dump(mode="json") for config in recipe.export], recipe.verify.samples],
         inputs=inputs,
-        code=("formats", "keras_models", "training/fit", "dataset", "stages/export", "stages/determinism"),
+        code=(
+            "formats",
+            "keras_models",
+            "onnx_models",
+            "training/fit",
+            "dataset",
+            "stages/export",
+            "stages/determinism",
+        ),
         packages=("tensorflow", "tf-keras", "onnx", "tf2onnx", "numpy"),
         options={
             key: str((inputs[name].path / "model.h5").resolve())

@@ -9,6 +9,7 @@ from pydantic import Field
 from edgepack import contracts
 from edgepack.contracts import ExportContext
 from edgepack.errors import ConversionError
+from edgepack.onnx_models.canonical import canonicalise
 
 SUFFIX = "onnx"
 INT8 = 3  # onnx.TensorProto.INT8
@@ -40,6 +41,7 @@ def convert(config: Config, out: Path, *, context: ExportContext) -> None:
         require_int8_weights(graph)
     else:
         graph = _from_keras(context.float_model, config.opset)
+    canonicalise(graph)
     graph.producer_version = ""
     onnx.checker.check_model(graph, full_check=True)
     out.write_bytes(graph.SerializeToString(deterministic=True))
@@ -133,7 +135,6 @@ def _rename(model: Any, inputs: list[str], outputs: list[str]) -> None:
         for field in (node.input, node.output):
             for index, name in enumerate(field):
                 field[index] = names.get(name, name)
-    del model.graph.value_info[:]
 
 
 def _elements(tensor: Any) -> int:

@@ -172,3 +172,28 @@ def test_damaged_and_absent_models_are_told_apart(tmp_path: Path, suffix: str) -
     with pytest.raises(RecipeError) as caught:
         load(path)
     assert str(path) in caught.value.message
+
+
+def test_int8_onnx_has_the_same_bytes_each_time(residual: Any, tmp_path: Path) -> None:
+    """tf2onnx merges equal constants out of a set: every process of its own gives other names."""
+    import subprocess
+    import sys
+
+    from edgepack.formats import tflite
+
+    samples = np.random.default_rng(0).uniform(0, 1, (16, 16, 16, 3)).astype(np.float32)
+    source = tmp_path / "model.int8.tflite"
+    tflite.convert(tflite.Config(precision="int8"), source, context=_context(residual, tmp_path, samples))
+    program = (
+        "import sys; from pathlib import Path; from edgepack.contracts import ExportContext; "
+        "from edgepack.formats import onnx; "
+        "source, out = map(Path, sys.argv[1:]); "
+        "context = ExportContext(source, None, None, lambda kind, precision: source, 'm'); "
+        "onnx.convert(onnx.Config(precision='int8'), out, context=context)"
+    )
+    made = []
+    for index in range(3):
+        out = tmp_path / f"{index}.onnx"
+        subprocess.run([sys.executable, "-c", program, source, out], check=True, capture_output=True, timeout=300)
+        made.append(out.read_bytes())
+    assert made[0] == made[1] == made[2]

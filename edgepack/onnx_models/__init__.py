@@ -1,0 +1,1 @@
+"""What edgepack knows about ONNX graphs as such."""

@@ -1,0 +1,355 @@
+"""Is what the documents tell a reader to type, write or expect true?"""
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support import ROOT, TIMEOUT_S, Edgepack, read_json
+
+from edgepack import recipe as recipes
+from edgepack import target as targets
+from edgepack import yamlfile
+from edgepack.config import Config, validate
+from edgepack.images import engine
+
+PAGES = sorted(
+    [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        ROOT / "targets" / "README.md",
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "examples").glob("*/README.md"),
+    ]
+)
+BLOCK = re.compile(r"(?:^`(?P<file>[\w./-]+)`:\n\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+
+RUN_ELSEWHERE = {
+    r"make demo\b": "continuous integration runs it after the tests, into a folder of its own",
+    r"make test\b": "it runs this test",
+    r"make (check|unit|lock|clean)\b": "`make test` runs the first two; the others change the checkout",
+    r"\.ci/run\b": "it runs this test",
+    r"\S*pytest\b": "it would run the tests within the tests",
+    r"git clone\b": "the tests run in a clone already",
+    r"cd edgepack\b": "follows `git clone`",
+    r"(sudo )?(apt-get|apt|systemctl|dockerd)\b": "changes the machine",
+    r"(sudo )?containers/base/build\b": "continuous integration runs it before the tests; it downloads packages",
+    r"edgepack run examples/fashion_mnist/recipe\.yaml(?!.*--(smoke|to))": "twenty minutes; its smoke run is below",
+    r"(edgepack \w+|ls|cat) out/fashion_mnist\b": "needs what those twenty minutes leave",
+}
+"""Lines that no test here executes, as the beginning of the line, each with its reason."""
+
+NEEDS_ENGINE = re.compile(r"^docker |^edgepack image |--on docker")
+
+# A recipe that parts of recipes in the documents are put into.
+WHOLE = {
+    "data": {"sklearn": "breast_cancer"},
+    "model": {"zoo": "mlp"},
+    "export": [{"format": "tflite", "precision": "int8"}],
+    "targets": ["linux-amd64-cpu"],
+}
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: its page, its place there, its language, its text, the file that it is named as."""
+
+    page: Path
+    number: int
+    kind: str
+    text: str
+    file: str | None
+
+    @property
+    def id(self) -> str:
+        """Page and place, for the test's name."""
+        return f"{self.page.relative_to(ROOT)}:{self.number}"
+
+
+def _blocks(*kinds: str) -> list[Any]:
+    found = []
+    for page in PAGES:
+        for number, match in enumerate(BLOCK.finditer(page.read_text()), 1):
+            if match["kind"] in kinds:
+                block = Block(page, number, match["kind"], match["text"], match["file"])
+                found.append(pytest.param(block, id=block.id))
+    return found
+
+
+@pytest.fixture(scope="module")
+def folders() -> dict[Path, Path]:
+    """One working folder per page, so that the commands of a page follow one another and harm no other page."""
+    return {}
+
+
+@pytest.fixture
+def folder(folders: dict[Path, Path], block: Block, digits_out: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a reader of a page has: examples, targets and the results of the demo."""
+    if block.page not in folders:
+        made = tmp_path_factory.mktemp("page")
+        for name in ("examples", "targets"):
+            shutil.copytree(ROOT / name, made / name)
+        # Archives are replaced, never written into: a link is as good as a copy.
+        shutil.copytree(
+            digits_out / "digits",
+            made / "out" / "digits",
+            copy_function=lambda a, b: os.link(a, b) if str(a).endswith(".tar") else shutil.copy2(a, b),
+        )
+        folders[block.page] = made
+    return folders[block.page]
+
+
+@pytest.mark.parametrize("block", _blocks("sh"))
+def test_commands_do_what_the_page_shows(block: Block, folder: Path) -> None:
+    for line in _lines(block.text):
+        if _reason(line):
+            continue
+        if NEEDS_ENGINE.search(line) and not _engine_answers():
+            continue
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", line],
+            cwd=folder,
+            env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+        assert done.returncode == 0, f"{block.id}: {line}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _images_of_this_test() -> Iterator[None]:
+    """Take away the names that commands of the documents gave to images."""
+    yield
+    if engine.available():
+        with closing(engine.connect()) as client:
+            if any("edgepack/digits:candidate" in image.tags for image in client.images.list()):
+                client.images.remove("edgepack/digits:candidate")
+
+
+@pytest.mark.parametrize("block", _blocks("sh"))
+def test_no_command_names_a_folder_of_some_machine(block: Block) -> None:
+    absolute = re.findall(r"(?:^|[\s='\"])(/(?!dev/|usr/share/)\w[\w./-]*)", block.text)
+    assert not absolute
+
+
+@pytest.mark.parametrize("block", [item for item in _blocks("yaml") if item.values[0].file is None])
+def test_yaml_is_accepted(block: Block, tmp_path: Path) -> None:
+    document = yamlfile.parse(block.text, source=block.id)
+    if "platform" in document.content:
+        path = tmp_path / "target.yaml"
+        path.write_text(block.text)
+        assert targets.load(str(path)).runtimes
+        return
+    _recipe({**WHOLE, **document.content}, block.id)
+
+
+def test_defaults_that_the_recipe_page_shows_are_the_defaults() -> None:
+    shown = {}
+    for item in _blocks("yaml"):
+        block = item.values[0]
+        if block.page.name == "recipe.md":
+            shown.update(yamlfile.parse(block.text, source=block.id).content)
+    plain = _recipe({**WHOLE, "compress": [{"use": step["use"]} for step in shown["compress"]]}, "plain")
+    full = _recipe({**WHOLE, "compress": shown["compress"]}, "full")
+    assert full.resolved()["compress"] == plain.resolved()["compress"]
+    for step, default in zip(shown["compress"], plain.resolved()["compress"], strict=True):
+        assert step == default
+    assert shown["bench"] == plain.resolved()["bench"]
+    assert {**shown["verify"], "samples": None} == plain.resolved()["verify"]
+    text = (ROOT / "docs" / "recipe.md").read_text()
+    training = plain.resolved()["training"]
+    assert training.pop("epochs") == 10
+    assert training.pop("augment") == {"flip": False, "shift": 0}
+    for key, value in training.items():
+        assert re.search(rf"^  {key}: .*default: {re.escape(str(value))}\b", text, re.MULTILINE), f"{key}: {value}"
+    for key, value in plain.resolved()["data"]["split"].items():
+        assert value == 0.15, key
+
+
+def test_every_key_of_a_recipe_is_explained(edgepack: Edgepack) -> None:
+    text = (ROOT / "docs" / "recipe.md").read_text()
+    schema = json.loads(edgepack("schema", "recipe").stdout)
+    keys = {key for model in [schema, *schema["$defs"].values()] for key in model["properties"]}
+    assert keys >= {"sparsity", "calibration_samples", "opset", "min_runs"}
+    assert not [key for key in sorted(keys) if not re.search(rf"\b{key}\b", text)]
+
+
+def test_every_field_of_a_target_is_explained_with_its_default() -> None:
+    rows = re.findall(r"^\| `([\w.-]+)` \| .* \|$", (ROOT / "targets" / "README.md").read_text(), re.MULTILINE)
+    expected = _fields(targets.Target) - {"name"}
+    assert expected <= set(rows)
+    listed = {row for row in rows if row not in targets.shipped()}
+    assert listed == expected
+    assert set(targets.shipped()) <= set(rows)
+
+
+def test_every_message_in_troubleshooting_is_one_of_ours() -> None:
+    text = (ROOT / "docs" / "troubleshooting.md").read_text()
+    cells = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
+    quoted = [fragment for cell in cells for fragment in re.findall(r"`([^`]+)`", cell)]
+    quoted += re.findall(r"`([^`]*: [^`]+)`", text.partition("## Exit code 130")[2].partition("##")[0])
+    assert len(quoted) > 40
+    assert not [fragment for fragment in quoted if fragment not in _strings()]
+
+
+def test_every_key_of_a_bundle_is_explained(digits_bundle: Path) -> None:
+    text = (ROOT / "docs" / "bundle.md").read_text()
+    manifest = read_json(digits_bundle / "manifest.json")
+    (artifact, *_) = manifest["artifacts"]
+    verification = read_json(digits_bundle / "verify.json")
+    latency = read_json(digits_bundle / "latency.json")
+    keys = {*manifest, *artifact, *artifact["inputs"][0], *artifact["tolerance"], "identical", "gates", "pairs"}
+    keys |= {"accuracy", "drop", "source", "source_accuracy", "top1_agreement", "max_abs_error", "sqnr_db"}
+    keys |= {"import_ms", "load_ms", "first_inference_ms", "peak_rss_mib", "samples_ns"}
+    assert keys - {"identical", "gates", "pairs"} <= {
+        *manifest, *artifact, *artifact["inputs"][0], *artifact["tolerance"],
+        *verification["artifacts"][0], *latency["host"]["results"][0],
+    }  # fmt: skip
+    assert not [key for key in sorted(keys) if f"`{key}`" not in text]
+
+
+@pytest.mark.parametrize("recipe", sorted((ROOT / "examples").glob("*/recipe.yaml")), ids=lambda path: path.parent.name)
+def test_example_runs_as_a_smoke_run(recipe: Path, tmp_path: Path, edgepack: Edgepack) -> None:
+    """Up to verified bundles; images and measurements of examples are the demo's and the container tests' matter."""
+    done = edgepack("run", recipe.relative_to(ROOT), "--smoke", "--to", "verify", "--out", tmp_path)
+    if done.returncode == 3 and "could not be downloaded" in done.stderr:
+        pytest.skip(f"{recipe.parent.name}: its data are not installed and could not be downloaded")
+    assert done.returncode == 0, done.stderr
+    for name in recipes.load(recipe).targets:
+        assert (tmp_path / f"{recipe.parent.name}-smoke" / name / "manifest.json").is_file()
+
+
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the package with every file of `docs/extending.md` in its place, and no other change."""
+    copy = tmp_path_factory.mktemp("extended")
+    for name in ("edgepack", "targets", "containers"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for match in BLOCK.finditer((ROOT / "docs" / "extending.md").read_text()):
+        assert match["file"], f"this block does not say which file it is:\n{match['text']}"
+        path = copy / match["file"]
+        assert not path.exists(), f"{match['file']} is there already"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(match["text"])
+    return copy
+
+
+def test_each_extension_of_the_guide_works_as_one_file(extended: Path) -> None:
+    from sklearn.datasets import load_iris
+
+    flowers = load_iris()
+    samples = extended / "everything" / "samples"
+    samples.mkdir()
+    np.save(samples / "x.npy", flowers.data.astype(np.float32))
+    np.save(samples / "y.npy", flowers.target)
+    done = _in_copy(extended, "-m", "edgepack.cli.main", "run", "everything/recipe.yaml", "--to", "verify")
+    assert done.returncode == 0, done.stderr
+    folder = extended / "out" / "everything"
+    manifest = read_json(folder / "gateway" / "manifest.json")
+    assert {(a["file"], *a["runtimes"]) for a in manifest["artifacts"]} == {
+        ("model.float32.ort", "ort"), ("model.float32.onnx", "onnxruntime"),
+    }  # fmt: skip
+    (step,) = read_json(folder / "run.json")["steps"]
+    assert step["use"] == "clip"
+    assert 0 < step["metrics"]["clipped"] < 0.5
+    assert step["metrics"]["val_accuracy_after"] > 0.8
+    assert {note["layer"] for note in step["layers"]} == {"flatten", "softmax"}
+    again = _in_copy(extended, "-m", "edgepack.cli.main", "verify", "out/everything/gateway", "--json")
+    assert again.returncode == 0, again.stderr
+    assert {item["runtime"] for item in json.loads(again.stdout)["golden"]} == {"ort", "onnxruntime"}
+
+
+def test_transport_of_the_guide_reaches_one_core(extended: Path) -> None:
+    core = min(os.sched_getaffinity(0))
+    code = "import sys; from edgepack.transports import connect\n"
+    code += "with connect(sys.argv[1]) as device: print(device.run(['nproc'], timeout_s=30).stdout.strip())"
+    done = _in_copy(extended, "-c", code, f"pinned:{core}")
+    assert (done.stdout, done.returncode) == ("1\n", 0), done.stderr
+    assert "e.g. pinned:0" in _in_copy(extended, "-c", code, "pinned:all").stderr
+
+
+def test_files_of_the_guide_keep_to_our_own_rules(extended: Path) -> None:
+    for match in BLOCK.finditer((ROOT / "docs" / "extending.md").read_text()):
+        if match["kind"] != "python":
+            continue
+        for words in (["check", "--quiet"], ["format", "--quiet", "--diff"]):
+            done = subprocess.run(
+                [sys.executable, "-m", "ruff", *words, "--stdin-filename", str(ROOT / match["file"]), "-"],
+                input=match["text"],
+                capture_output=True,
+                text=True,
+                cwd=ROOT,
+                timeout=60,
+                check=False,
+            )
+            assert done.returncode == 0, f"{match['file']}: {done.stdout}{done.stderr}"
+
+
+def _in_copy(copy: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, *words],
+        cwd=copy,
+        env={**os.environ, "PYTHONPATH": str(copy)},
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+
+
+def _recipe(content: dict[str, Any], source: str) -> recipes.Recipe:
+    recipe = validate(recipes.Recipe, yamlfile.Document(source, content, {}))
+    if recipe.training.epochs is not None:
+        return recipe
+    training = recipe.training.model_copy(update={"epochs": recipe.model.default_epochs})
+    return recipe.model_copy(update={"training": training})
+
+
+def _fields(model: type[Config], prefix: str = "") -> set[str]:
+    found: set[str] = set()
+    for name, field in model.model_fields.items():
+        nested = field.annotation
+        if isinstance(nested, type) and issubclass(nested, Config):
+            found |= _fields(nested, f"{prefix}{name}.")
+        else:
+            found.add(prefix + name)
+    return found
+
+
+def _lines(text: str) -> list[str]:
+    """The commands of a block: continued lines joined, comments left out."""
+    joined = text.replace("\\\n", " ").splitlines()
+    return [line.strip() for line in joined if line.strip() and not line.lstrip().startswith("#")]
+
+
+def _reason(line: str) -> str | None:
+    return next((reason for start, reason in RUN_ELSEWHERE.items() if re.match(start, line)), None)
+
+
+@cache
+def _engine_answers() -> bool:
+    status = engine.status()
+    if status.version is None and os.environ.get("EDGEPACK_REQUIRE_DOCKER") == "1":
+        pytest.fail(f"EDGEPACK_REQUIRE_DOCKER=1, and {status.reason}", pytrace=False)
+    return status.version is not None
+
+
+@cache
+def _strings() -> str:
+    """Every text in the package's source, one to a line; the fixed parts of f-strings count as texts."""
+    nodes = [node for path in (ROOT / "edgepack").rglob("*.py") for node in ast.walk(ast.parse(path.read_text()))]
+    found = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return "\n".join(found)
