@@ -3,6 +3,7 @@
 import gzip
 import math
 import struct
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +85,7 @@ def read(path: Path) -> "NDArray[Any]":
 
     try:
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, gzip.BadGzipFile) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise RecipeError(f"{path} cannot be read: {error}", fix="fetch the file again") from error
     if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in DTYPES:
         raise RecipeError(
@@ -101,7 +102,12 @@ def read(path: Path) -> "NDArray[Any]":
         raise RecipeError(
             f"{path}: expected {expected} bytes for shape {shape}, received {len(data)}", fix="fetch it again"
         )
-    array = np.frombuffer(data, dtype, offset=start).reshape(shape)
+    try:
+        array = np.frombuffer(data, dtype, offset=start).reshape(shape)
+    except ValueError as error:  # more axes, or larger ones beside an empty one, than an array can have
+        raise RecipeError(
+            f"{path}: there is no array of {rank} axes {shape[:8]}: {error}", fix="fetch it again"
+        ) from error
     return array.astype(dtype.newbyteorder("="))
 
 
