@@ -221,6 +221,22 @@ def test_every_key_of_a_bundle_is_explained(digits_bundle: Path) -> None:
     assert not [key for key in sorted(keys) if f"`{key}`" not in text]
 
 
+def test_figures_of_the_digits_page_are_those_of_the_demo(digits_bundle: Path) -> None:
+    """Sizes to 5 %, accuracies to four test samples: another machine trains a slightly different model."""
+    text = (ROOT / "examples" / "digits" / "README.md").read_text()
+    rows = re.findall(
+        r"^\| `(model\.\S+)` \| [^|]+ \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \| ([\d.-]+) \|$", text, re.MULTILINE
+    )
+    verification = read_json(digits_bundle / "verify.json")
+    found = {record["file"]: record for record in verification["artifacts"]}
+    assert {row[0] for row in rows} == set(found)
+    for file, size_kib, baseline, accuracy, drop in rows:
+        assert float(size_kib) == pytest.approx(found[file]["size_bytes"] / 1024, rel=0.05), file
+        assert float(baseline) == pytest.approx(100 * verification["baseline"]["accuracy"], abs=1.5), file
+        assert float(accuracy) == pytest.approx(100 * found[file]["accuracy"], abs=1.5), file
+        assert float(drop) == pytest.approx(float(baseline) - float(accuracy), abs=0.011), file
+
+
 @pytest.mark.parametrize("recipe", sorted((ROOT / "examples").glob("*/recipe.yaml")), ids=lambda path: path.parent.name)
 def test_example_runs_as_a_smoke_run(recipe: Path, tmp_path: Path, edgepack: Edgepack) -> None:
     """Up to verified bundles; images and measurements of examples are the demo's and the container tests' matter."""
@@ -265,7 +281,7 @@ def test_each_extension_of_the_guide_works_as_one_file(extended: Path) -> None:
     (step,) = read_json(folder / "run.json")["steps"]
     assert step["use"] == "clip"
     assert 0 < step["metrics"]["clipped"] < 0.5
-    assert step["metrics"]["val_accuracy_after"] > 0.8
+    assert step["metrics"]["val_accuracy_after"] > 0.7
     assert {note["layer"] for note in step["layers"]} == {"flatten", "softmax"}
     again = _in_copy(extended, "-m", "edgepack.cli.main", "verify", "out/everything/gateway", "--json")
     assert again.returncode == 0, again.stderr
