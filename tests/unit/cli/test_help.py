@@ -1,0 +1,89 @@
+"""Does the command line answer at once, with nothing heavy loaded?"""
+
+import os
+import re
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+LIMIT_S = 0.2
+HEAVY = {"tensorflow", "tf_keras", "numpy", "pydantic", "rich", "docker", "onnx", "onnxruntime", "matplotlib", "ruamel"}
+VERBS = ("run", "plan", "doctor", "targets", "schema", "convert", "verify", "image", "bench", "report")
+# Coverage starts itself in child processes; what is measured here is edgepack.
+ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("COV")}
+MAIN = [sys.executable, "-m", "edgepack.cli.main"]
+
+
+def run(*words: str, flags: tuple[str, ...] = ()) -> "subprocess.CompletedProcess[str]":
+    argv = [sys.executable, *flags, "-m", "edgepack.cli.main", *words]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False, env=ENVIRONMENT)
+
+
+def cpu_s(argv: list[str]) -> float:
+    """User and system time of one child, seconds."""
+    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, env=ENVIRONMENT)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    assert isinstance(used, resource.struct_rusage)
+    return used.ru_utime + used.ru_stime
+
+
+def test_help_takes_less_than_a_fifth_of_a_second_of_processor_time() -> None:
+    assert min(cpu_s([*MAIN, "--help"]) for _ in range(5)) < LIMIT_S
+
+
+@pytest.mark.parametrize("words", [("--help",), ("--version",)])
+def test_help_imports_nothing_heavy(words: tuple[str, ...]) -> None:
+    done = run(*words, flags=("-X", "importtime"))
+    assert done.returncode == 0
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines() if "|" in line}
+    assert "typer" in imported
+    assert imported & HEAVY == set()
+
+
+def test_help_names_every_verb() -> None:
+    done = run("--help")
+    assert done.stderr == ""
+    commands = done.stdout.partition("Commands:")[2]
+    assert set(re.findall(r"^  (\w+)  ", commands, re.MULTILINE)) == set(VERBS)
+
+
+def test_no_words_at_all_give_the_help() -> None:
+    assert run().stdout == run("--help").stdout
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself(verb: str) -> None:
+    done = run(verb, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"Usage: edgepack {verb} ")
+
+
+def test_every_verb_is_one_file() -> None:
+    import edgepack.cli.verbs
+
+    folder = Path(edgepack.cli.verbs.__path__[0])
+    assert {path.stem for path in folder.glob("*.py")} == {"__init__", *VERBS}
+
+
+def test_the_options_of_the_contract_are_there() -> None:
+    """Users' scripts rely on these words."""
+    promised = {
+        "run": ["--target", "--out", "--from", "--to", "--set", "--smoke", "--json"],
+        "convert": ["--format", "--precision", "--data", "-o"],
+        "image": ["--tag", "--base-image", "--platform"],
+        "bench": ["--on", "--runtime", "--threads", "--json"],
+    }
+    for verb, options in promised.items():
+        text = run(verb, "--help").stdout
+        assert [option for option in options if option not in text] == []
+
+
+def test_the_version_is_printed() -> None:
+    import edgepack
+
+    assert run("--version").stdout == f"edgepack {edgepack.__version__}\n"
