@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from edgepack import store, worker
+from edgepack import extensions, store, worker
 from edgepack.contracts import Precision
 from edgepack.errors import MissingError, RecipeError
 from edgepack.recipe import Recipe
@@ -30,6 +30,7 @@ def convert(model: Path, *, format_name: str, precision: Precision, out: Path, d
         RecipeError: The model or the data cannot be read, or do not fit each other.
         ConversionError: The model cannot be converted.
     """
+    extensions.load("edgepack.formats", format_name)
     if not model.exists():
         raise MissingError(f"there is no model at {model}", fix="check the path")
     if precision == "int8" and data is None:

@@ -97,6 +97,8 @@ def _verification(
             same = record["status"] == "ok"
             limit, error = record["max_abs_limit"], record["max_abs_error"]
             judgements.append(Judgement("float_parity", name, limit, error, "ok" if same else "failed"))
+    pairs = [p for p in document["pairs"] if p["a"]["file"] in files and p["b"]["file"] in files]
+    judgements += _judge_pairs(pairs)
     for name in sorted(files):
         size = (exported.path / name).stat().st_size
         judgements += gates.judge_size(plan.recipe.gates, target.budgets, artifact=name, size_bytes=size)
@@ -106,7 +108,6 @@ def _verification(
         missed = [item for item in failed if item.artifact == name and item.gate in gates.QUALITY]
         record["status"] = "failed" if missed else "ok"
         record["reasons"] = [f"{item.gate}: {item.value:.4g}, limit {item.limit:.4g}" for item in missed]
-    pairs = [p for p in document["pairs"] if p["a"]["file"] in files and p["b"]["file"] in files]
     result = {
         **document,
         "artifacts": records,
@@ -114,6 +115,22 @@ def _verification(
         "gates": [item.to_dict() for item in judgements],
     }
     return result, failed
+
+
+def _judge_pairs(pairs: list[dict[str, Any]]) -> list[Judgement]:
+    """A runtime may differ from LiteRT by as much as LiteRT's own kernels differ from each other."""
+    widest = max((pair["max_abs_difference"] for pair in pairs if pair["yardstick"]), default=0.0)
+    return [
+        Judgement(
+            "runtime_parity",
+            f"{pair['b']['file']}@{pair['b']['runtime']}",
+            widest,
+            pair["max_abs_difference"],
+            "ok" if pair["status"] == "ok" else "failed",
+        )
+        for pair in pairs
+        if pair["status"] is not None
+    ]
 
 
 def _fits(target: Target, file: str, runtime: str) -> bool:

@@ -8,10 +8,12 @@ so that killing edgepack never leaves training behind.
 import json
 import os
 import shutil
+import subprocess
 import sys
 import threading
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -28,6 +30,8 @@ ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
     "PYTHONUNBUFFERED": "1",
 }
+
+ENDING_S = 20  # room for the libraries of a worker that is done to end in good order
 
 
 def call(module: str, request: Request, *, log_path: Path) -> dict[str, Any]:
@@ -66,6 +70,8 @@ def call(module: str, request: Request, *, log_path: Path) -> dict[str, Any]:
                 _raise(event["error"], log_path)
             if "result" in event:
                 figures: dict[str, Any] = event["result"]
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(ENDING_S)
                 return figures
             request.progress(event)
         code = process.wait()
@@ -78,7 +84,7 @@ def call(module: str, request: Request, *, log_path: Path) -> dict[str, Any]:
 def main(stdin: IO[str], stdout: IO[str]) -> None:
     """Serve one request."""
     payload = json.loads(stdin.readline())
-    threading.Thread(target=_end_with_parent, args=(stdin,), daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(stdin.fileno(),), daemon=True).start()
     lock = threading.Lock()
 
     def send(event: Mapping[str, Any]) -> None:
@@ -127,8 +133,10 @@ def _run(payload: dict[str, Any], send: Any) -> dict[str, Any]:
     return result
 
 
-def _end_with_parent(stdin: IO[str]) -> None:
-    stdin.read()
+def _end_with_parent(descriptor: int) -> None:
+    # The bare descriptor: a thread inside a buffered reader would keep the interpreter from ending.
+    while os.read(descriptor, 4096):
+        pass
     os._exit(1)
 
 
@@ -147,4 +155,3 @@ if __name__ == "__main__":
     events = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     main(sys.stdin, events)
-    os._exit(0)

@@ -36,7 +36,7 @@ def _for_target(report: Report, target: Target) -> list[str]:
         commands.append(target.image.command or shlex.join(["edgepack", "image", bundle]))
         return commands
     if target.image.tag and not any(latency.emulated for latency in target.latencies):
-        commands.append(shlex.join(["docker", "run", "--rm", target.image.tag]))
+        commands.append(shlex.join(["docker", "run", "--rm", "--network", "none", target.image.tag]))
     if not any(latency.where == "container" and latency.status == "ok" for latency in target.latencies):
         commands.append(shlex.join(["edgepack", "bench", bundle, "--on", "docker"]))
     return commands

@@ -8,7 +8,7 @@ import typer
 
 def command(
     model: Annotated[Path, typer.Argument(help="A .keras or .h5 file, or a SavedModel folder.")],
-    format_: Annotated[Literal["tflite", "onnx"], typer.Option("--format", help="Kind of file to write.")],
+    format_: Annotated[str, typer.Option("--format", metavar="tflite|onnx", help="Kind of file to write.")],
     precision: Annotated[Literal["float32", "int8"], typer.Option(help="Number format.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")],
     data: Annotated[

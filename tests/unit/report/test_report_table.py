@@ -68,7 +68,7 @@ def test_emulated_latency_is_shown_flagged_and_never_judged(mixed: Path) -> None
     assert row.p50_ms is not None
     assert row.verdict == "not judged"
     assert "max_latency_p90_ms (limit 0.5 ms) is open: emulated" in row.reason
-    assert "docker run --rm edgepack/digits:linux-arm64-cpu" not in next_commands(report)
+    assert "docker run --rm --network none edgepack/digits:linux-arm64-cpu" not in next_commands(report)
 
 
 def test_emulated_without_a_latency_gate_can_ship(mixed: Path) -> None:
@@ -190,7 +190,7 @@ def test_next_commands_fit_the_state(run: Path, mixed: Path, tmp_path: Path, mon
     monkeypatch.chdir(tmp_path)
     assert next_commands(collect(run)) == (
         f"edgepack verify digits/{TARGET}",
-        f"docker run --rm edgepack/digits:{TARGET}",
+        f"docker run --rm --network none edgepack/digits:{TARGET}",
     )
     commands = next_commands(collect(mixed))
     assert "docker build -t edgepack/digits:android-arm64 out/digits/android-arm64/image" in commands
