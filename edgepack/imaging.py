@@ -10,7 +10,7 @@ from typing import Any
 
 from edgepack import bundle
 from edgepack.errors import BudgetError, EdgepackError
-from edgepack.store import code_digest, key_of, write_json
+from edgepack.store import code_digest, key_of, versions, write_json
 from edgepack.target import Target
 from edgepack.verify import gates
 
@@ -76,6 +76,7 @@ def make(
         EdgepackError: The context could not be written, or the image could not be built.
     """
     from edgepack.images import context, engine
+    from edgepack.images.layers import session_needs
 
     manifest = bundle.read_manifest(folder)
     status = engine.status()
@@ -84,6 +85,7 @@ def make(
         asdict(options),
         target.model_dump(mode="json"),
         code_digest("images", "runner", "imaging"),
+        versions(*session_needs(target.runtimes)[0]),
         status.version is not None,
     )
     previous = read(folder)
@@ -129,7 +131,11 @@ def make(
                 progress=lambda text: progress({"label": "image", "text": text}),
             )
         except EdgepackError as error:
-            write(folder, {**document, "key": None, "status": "failed", "reason": error.message})
+            failed = {**document, "key": None, "status": "failed", "reason": error.message}
+            if previous is not None and previous["status"] == "built":
+                # The engine still has the image from before: the tag moves only when a build succeeds.
+                failed = {**previous, "key": None, "reason": f"building it again failed: {error.message}"}
+            write(folder, failed)
             raise
         document |= {
             "status": "built",

@@ -31,7 +31,7 @@ def arguments(config: Config) -> BaseModel:
     try:
         family: type[BaseModel] = extensions.load("edgepack.zoo", config.zoo).Config
     except RecipeError as error:
-        raise ValueError(f"{error.message} {error.fix}") from error
+        raise ValueError(f"{error.message} ({error.fix.rstrip('?')})") from error
     try:
         return family.model_validate(config.args)
     except ValidationError as error:

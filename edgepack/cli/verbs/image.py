@@ -21,12 +21,16 @@ def command(
     from edgepack import bundle as bundles
     from edgepack import imaging
     from edgepack.cli.output import Progress, print_json
-    from edgepack.errors import MissingError
+    from edgepack.errors import MissingError, VerificationError
     from edgepack.store import explain_os_errors
     from edgepack.target import Target
 
     folder = bundles.require(bundle)
     manifest = bundles.read_manifest(folder)
+    if "target_spec" not in manifest:
+        raise VerificationError(
+            f"{folder / 'manifest.json'} says nothing of its target", fix="run `edgepack run` again"
+        )
     target = Target.model_validate(manifest["target_spec"])
     wanted = platform or target.image.platform
     options = imaging.Options(
