@@ -42,7 +42,7 @@ class Extension:
 
         def choose(value: Any) -> str | None:
             if isinstance(value, BaseModel):
-                return type(value).__module__.rsplit(".", 1)[-1]
+                return extensions.name_of(value)
             if not isinstance(value, dict):
                 return None
             if self.by is not None:

@@ -33,3 +33,8 @@ def load(package: str, name: str) -> ModuleType:
             fix=did_you_mean(name, names(package)) or f"use one of the names above, or add edgepack/{kind}/{name}.py",
         )
     return importlib.import_module(f"{package}.{name}")
+
+
+def name_of(config: object) -> str:
+    """The name of the extension that a configuration belongs to: that of the file in which its class stands."""
+    return type(config).__module__.rsplit(".", 1)[-1]

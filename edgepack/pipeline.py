@@ -68,7 +68,7 @@ def run(plan: Plan, observer: Observer | None = None) -> Outcome:
 
 def _data(work: Execution) -> Entry:
     recipe = work.plan.recipe
-    source = type(recipe.data).__module__.rsplit(".", 1)[-1]
+    source = extensions.name_of(recipe.data)
     with located(Path(work.plan.recipe_file), ("data", source)):
         identity = extensions.load("edgepack.data", source).identity(recipe.data, work.plan.base)
     return work.stage(
@@ -83,7 +83,7 @@ def _data(work: Execution) -> Entry:
 
 def _train(work: Execution, data: Entry) -> Entry:
     recipe = work.plan.recipe
-    source = type(recipe.model).__module__.rsplit(".", 1)[-1]
+    source = extensions.name_of(recipe.model)
     with located(Path(work.plan.recipe_file), ("model", source)):
         identity = extensions.load("edgepack.models", source).identity(recipe.model, work.plan.base)
     return work.stage(
@@ -99,7 +99,7 @@ def _train(work: Execution, data: Entry) -> Entry:
 def _compress(work: Execution, data: Entry, trained: Entry) -> list[Entry]:
     recipe, entries, model = work.plan.recipe, [], trained
     for index, config in enumerate(recipe.compress):
-        technique = type(config).__module__.rsplit(".", 1)[-1]
+        technique = extensions.name_of(config)
         model = work.stage(
             "compress",
             "edgepack.stages.compress",

@@ -121,5 +121,5 @@ def describe(plan: Plan) -> dict[str, Any]:
 def _suffix(config: Any) -> str:
     from edgepack import extensions
 
-    module = extensions.load("edgepack.formats", type(config).__module__.rsplit(".", 1)[-1])
+    module = extensions.load("edgepack.formats", extensions.name_of(config))
     return str(module.SUFFIX)

@@ -39,7 +39,7 @@ def run(request: Request) -> dict[str, Any]:
 
 def technique_name(config: TechniqueConfig) -> str:
     """The name of the technique that a step's configuration belongs to."""
-    return type(config).__module__.rsplit(".", 1)[-1]
+    return extensions.name_of(config)
 
 
 def _note(note: dict[str, str]) -> dict[str, str]:

@@ -45,7 +45,7 @@ def run(request: Request) -> dict[str, Any]:
 
         quantised = source if is_quantised(model) else None
         context = ExportContext(source, quantised, calibration, other, model.name)
-        format_ = extensions.load("edgepack.formats", type(config).__module__.rsplit(".", 1)[-1])
+        format_ = extensions.load("edgepack.formats", extensions.name_of(config))
         format_.convert(config, request.out / f"model.{config.precision}.{format_.SUFFIX}", context=context)
     return {}
 

@@ -27,7 +27,7 @@ def run(request: Request) -> dict[str, Any]:
 
 def load_raw(recipe: Recipe, base: Path) -> RawData:
     """Read all samples of a recipe's data source."""
-    kind = type(recipe.data).__module__.rsplit(".", 1)[-1]
+    kind = extensions.name_of(recipe.data)
     raw: RawData = extensions.load("edgepack.data", kind).load(recipe.data, base)
     return raw
 

@@ -12,7 +12,7 @@ def run(request: Request) -> dict[str, Any]:
     from edgepack.stages.data import load_raw
 
     recipe = request.recipe
-    kind = type(recipe.model).__module__.rsplit(".", 1)[-1]
+    kind = extensions.name_of(recipe.model)
     input_shape: tuple[int, ...] = ()
     classes = 0
     if kind != "file":

@@ -62,4 +62,4 @@ def run(request: Request) -> dict[str, Any]:
 
 
 def _format(config: Any) -> str:
-    return str(type(config).__module__.rsplit(".", 1)[-1])
+    return extensions.name_of(config)

@@ -17,7 +17,7 @@ def run(request: Request) -> dict[str, Any]:
     recipe = request.recipe
     make_deterministic(recipe.seed)
     data = dataset.load(request.inputs["data"])
-    source = extensions.load("edgepack.models", type(recipe.model).__module__.rsplit(".", 1)[-1])
+    source = extensions.load("edgepack.models", extensions.name_of(recipe.model))
     model = source.build(recipe.model, request.base, input_shape=data.input_shape, classes=data.classes)
     require_graph(model)
     check_fits(model, data)
