@@ -4,15 +4,26 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from edgepack import extensions, store, worker
 from edgepack.contracts import Precision
 from edgepack.errors import MissingError, RecipeError
+from edgepack.formats.tflite import CALIBRATED
 from edgepack.recipe import Recipe
 from edgepack.stages.request import Request
 from edgepack.yamlfile import read
 
 
-def convert(model: Path, *, format_name: str, precision: Precision, out: Path, data: Path | None) -> dict[str, Any]:
+def convert(
+    model: Path,
+    *,
+    format_name: str,
+    precision: Precision,
+    out: Path,
+    data: Path | None,
+    custom_objects: Path | None = None,
+) -> dict[str, Any]:
     """Convert a saved Keras model to one file, in a process of its own.
 
     Args:
@@ -20,22 +31,28 @@ def convert(model: Path, *, format_name: str, precision: Precision, out: Path, d
         format_name: Name of a file in ``edgepack/formats``.
         precision: Number format.
         out: File to write; replaced whole, or left alone on failure.
-        data: For int8: a recipe (its ``data`` section) or an ``.npz`` file with ``x`` already preprocessed.
+        data: For int8 and int16x8: a recipe (its ``data`` section) or an ``.npz`` file with ``x`` already preprocessed.
+        custom_objects: Python file with the model's own layers and functions.
 
     Returns:
         ``path``, ``size_bytes``, ``sha256``.
 
     Raises:
-        MissingError: A file is not there, or int8 was asked for without data.
+        MissingError: A file is not there, or a calibrated precision was asked for without data.
         RecipeError: The model or the data cannot be read, or do not fit each other.
         ConversionError: The model cannot be converted.
     """
-    extensions.load("edgepack.formats", format_name)
+    format_ = extensions.load("edgepack.formats", format_name)
+    try:
+        format_.Config(precision=precision)
+    except ValidationError as error:
+        message = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise RecipeError(f"--precision {precision}: {message}", fix="choose another format or precision") from error
     if not model.exists():
         raise MissingError(f"there is no model at {model}", fix="check the path")
-    if precision == "int8" and data is None:
+    if precision in CALIBRATED and data is None:
         raise MissingError(
-            "int8 needs real samples for calibration, and none were given",
+            f"{precision} needs real samples for calibration, and none were given",
             fix="--data RECIPE.yaml, or --data samples.npz with an array x of preprocessed inputs",
         )
     section, base = _data_section(data)
@@ -43,7 +60,10 @@ def convert(model: Path, *, format_name: str, precision: Precision, out: Path, d
         {
             "name": "convert",
             "data": section,
-            "model": {"file": str(model.resolve())},
+            "model": {
+                "file": str(model.resolve()),
+                "custom_objects": str(custom_objects.resolve()) if custom_objects else None,
+            },
             "training": {"epochs": 0},
             "export": [{"format": format_name, "precision": precision}],
             "targets": ["none"],

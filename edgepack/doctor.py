@@ -31,8 +31,12 @@ def examine_environment() -> dict[str, Any]:
     return {"schema": "edgepack.doctor/1", "checks": checks}
 
 
-def examine_model(path: Path) -> dict[str, Any]:
+def examine_model(path: Path, custom_objects: Path | None = None) -> dict[str, Any]:
     """Say what quantisation and pruning will do with each layer of a saved model or of a recipe's model.
+
+    Args:
+        path: A saved model, or a recipe.
+        custom_objects: Python file with a saved model's own layers and functions; a recipe names its own.
 
     Raises:
         MissingError: There is nothing at that path.
@@ -41,18 +45,21 @@ def examine_model(path: Path) -> dict[str, Any]:
     if path.suffix in (".yaml", ".yml"):
         recipe, base = load_recipe(path), path.resolve().parent
     else:
-        recipe, base = _recipe_for(path), Path.cwd()
+        recipe, base = _recipe_for(path, custom_objects), Path.cwd()
     with tempfile.TemporaryDirectory(prefix="edgepack-") as folder:
         request = Request(recipe, base, Path(folder), {}, False, lambda _: None, {})
-        return worker.call("edgepack.stages.doctor", request, log_path=Path(folder) / "log")
+        return worker.call("edgepack.stages.doctor", request, log_path=Path(folder) / "log").figures
 
 
-def _recipe_for(model: Path) -> Recipe:
+def _recipe_for(model: Path, custom_objects: Path | None) -> Recipe:
     return Recipe.model_validate(
         {
             "name": "doctor",
             "data": {"npz": "none"},
-            "model": {"file": str(model.resolve())},
+            "model": {
+                "file": str(model.resolve()),
+                "custom_objects": str(custom_objects.resolve()) if custom_objects else None,
+            },
             "export": [{"format": "tflite", "precision": "float32"}],
             "targets": ["none"],
         }

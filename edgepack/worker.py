@@ -7,6 +7,7 @@ so that killing edgepack never leaves training behind.
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import threading
 import traceback
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -34,7 +36,15 @@ ENVIRONMENT = {
 ENDING_S = 20  # room for the libraries of a worker that is done to end in good order
 
 
-def call(module: str, request: Request, *, log_path: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Done:
+    """What a stage's process handed back: its figures, and the most memory that it or a child of it held, in MiB."""
+
+    figures: dict[str, Any]
+    peak_mib: float
+
+
+def call(module: str, request: Request, *, log_path: Path) -> Done:
     """Run ``module.run(request)`` in a new process and return its figures.
 
     Args:
@@ -69,10 +79,9 @@ def call(module: str, request: Request, *, log_path: Path) -> dict[str, Any]:
             if "error" in event:
                 _raise(event["error"], log_path)
             if "result" in event:
-                figures: dict[str, Any] = event["result"]
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(ENDING_S)
-                return figures
+                return Done(event["result"], event["peak_mib"])
             request.progress(event)
         code = process.wait()
     raise DeviceError(
@@ -94,7 +103,8 @@ def main(stdin: IO[str], stdout: IO[str]) -> None:
 
     try:
         with explain_os_errors(Path(payload["out"])):
-            send({"result": _run(payload, send)})
+            result = _run(payload, send)
+            send({"result": result, "peak_mib": _peak_mib()})
     except Exception as error:
         explained = _explain(error, Path(payload["out"]))
         send({"error": {"class": type(explained).__name__, "message": explained.message, "fix": explained.fix}})
@@ -118,6 +128,7 @@ def _explain(error: Exception, out: Path) -> EdgepackError:
 def _run(payload: dict[str, Any], send: Any) -> dict[str, Any]:
     import importlib
 
+    from edgepack.models import file
     from edgepack.recipe import Recipe
 
     request = Request(
@@ -129,8 +140,18 @@ def _run(payload: dict[str, Any], send: Any) -> dict[str, Any]:
         progress=send,
         options=payload["options"],
     )
+    if isinstance(request.recipe.model, file.Config):
+        file.use_custom_objects(request.recipe.model, request.base)
     result: dict[str, Any] = importlib.import_module(payload["module"]).run(request)
     return result
+
+
+def _peak_mib() -> float:
+    """The most memory that this process, or the largest of its children, has held, MiB."""
+    from edgepack.runner.measure import peak_rss_mib
+
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    return round(max(peak_rss_mib(), children), 1)
 
 
 def _end_with_parent(descriptor: int) -> None:

@@ -91,10 +91,15 @@ class Progress:
             detail=str(event.get("text", ""))[:80],
         )
 
-    def finished(self, stage: str, label: str, *, seconds: float, cached: bool) -> None:
+    def finished(self, stage: str, label: str, *, seconds: float, cached: bool, peak_mib: float | None = None) -> None:
         """See `edgepack.events.Observer`."""
         took = "up to date" if cached else f"{seconds:.1f} s"
-        self._say(f"  ✓ {f'{stage} {label}'.strip():<34} {took}")
+        memory = "" if cached or peak_mib is None else f", {peak_mib:,.0f} MiB"
+        self._say(f"  ✓ {f'{stage} {label}'.strip():<34} {took}{memory}")
+
+    def warned(self, stage: str, label: str, message: str) -> None:
+        """See `edgepack.events.Observer`."""
+        self._say(f"  ! {f'{stage} {label}'.strip():<34} {message}")
 
     def failed(self, stage: str, label: str, message: str) -> None:
         """See `edgepack.events.Observer`."""

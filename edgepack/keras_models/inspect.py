@@ -1,45 +1,36 @@
 """What will happen to each layer of a model, and why?"""
 
+from collections.abc import Collection
 from typing import Any
 
 from edgepack.contracts import LayerNote
 from edgepack.errors import RecipeError
 
-NO_WEIGHTS = ("Dropout", "Flatten", "Reshape", "Permute", "ZeroPadding2D", "Cropping2D", "MaxPooling2D")
+RANK = ("passed through", "quantised", "blocked")
 
 
-def quantisation(model: Any) -> list[LayerNote]:
-    """Say for each layer whether TFMOT's 8-bit scheme trains it quantised, passes it through, or blocks it.
+def quantisation(model: Any, *, in_float: Collection[str] = ()) -> list[LayerNote]:
+    """Say for each layer whether it is trained quantised, passes values through, or is computed in float.
 
-    The lists of layers are TFMOT's own (`default_8bit_quantize_registry`); on top come the cases that it meets only
-    while it transforms the graph: BatchNormalization that stands alone, an activation inside a convolution that is
-    followed by BatchNormalization, and models inside models.
+    Args:
+        model: Sequential or Functional tf_keras model; what `rewriting.rewrite` made of it, if anything was rewritten.
+        in_float: Names of layers that the recipe keeps in float.
     """
-    import tf_keras
-    from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import (
-        default_8bit_quantize_registry,
-    )
+    from edgepack.keras_models.graph import from_keras
+    from edgepack.quantization.apply import decide
 
-    require_graph(model)
-    registry = default_8bit_quantize_registry.Default8BitQuantizeRegistry()
-    notes = []
-    for layer in model.layers:
-        kind = type(layer).__name__
-        if isinstance(layer, tf_keras.layers.InputLayer):
-            notes.append(LayerNote(layer.name, kind, "passed through", "input"))
-        elif isinstance(layer, tf_keras.Model):
-            notes.append(LayerNote(layer.name, kind, "blocked", "a model inside a model is not supported by TFMOT"))
-        elif isinstance(layer, tf_keras.layers.BatchNormalization):
-            notes.append(_batch_normalization(layer, kind))
-        elif kind in ("SeparableConv1D", "SeparableConv2D"):
-            notes.append(LayerNote(layer.name, kind, "quantised", "split into depthwise and pointwise convolution"))
-        elif not registry.supports(layer):
-            notes.append(LayerNote(layer.name, kind, "blocked", f"{kind} is not in TFMOT's 8-bit layer list"))
-        elif kind in NO_WEIGHTS:
-            notes.append(LayerNote(layer.name, kind, "passed through", "moves or drops values, computes none"))
-        else:
-            notes.append(_supported(layer, kind))
-    return notes
+    graph, decisions, origins = decide(model, in_float=in_float)
+    kinds = {name: node.kind for name, node in from_keras(model).nodes.items()}
+    notes: dict[str, LayerNote] = {}
+    for name, decision in decisions.items():
+        if graph.nodes[name].shares:
+            continue
+        layer = origins.get(name, name)
+        note = LayerNote(layer, kinds[layer], decision.status, decision.reason)
+        known = notes.get(layer)
+        if known is None or RANK.index(note.status) > RANK.index(known.status):
+            notes[layer] = note
+    return list(notes.values())
 
 
 def pruning(model: Any) -> list[LayerNote]:
@@ -56,7 +47,7 @@ def pruning(model: Any) -> list[LayerNote]:
         elif isinstance(layer, tf_keras.layers.InputLayer) or not PruneRegistry.supports(layer):
             reason = "input" if kind == "InputLayer" else f"{kind} is not in TFMOT's pruning list"
             notes.append(LayerNote(layer.name, kind, "skipped", reason))
-        elif not PruneRegistry._weight_names(layer):
+        elif type(layer) in PruneRegistry._LAYERS_WEIGHTS_MAP and not PruneRegistry._weight_names(layer):
             notes.append(LayerNote(layer.name, kind, "skipped", "no weights that TFMOT prunes"))
         else:
             notes.append(LayerNote(layer.name, kind, "pruned"))
@@ -78,37 +69,3 @@ def require_graph(model: Any) -> None:
             "expected Sequential or Functional",
             fix="build it with tf_keras.Model(inputs, outputs)",
         )
-
-
-def _batch_normalization(layer: Any, kind: str) -> LayerNote:
-    before = _inbound(layer)
-    producer = type(before).__name__ if before is not None else "nothing"
-    if producer not in ("Conv2D", "DepthwiseConv2D", "Dense", "SeparableConv2D", "SeparableConv1D"):
-        return LayerNote(
-            layer.name, kind, "blocked", f"stands alone: it follows {producer}, not a convolution or Dense"
-        )
-    activation = getattr(getattr(before, "activation", None), "__name__", "linear")
-    if activation != "linear":
-        return LayerNote(
-            layer.name,
-            kind,
-            "blocked",
-            f"{before.name} has activation={activation!r} before it, so it cannot be folded",
-        )
-    if len(before.outbound_nodes) > 1:
-        return LayerNote(layer.name, kind, "blocked", f"{before.name} has a second consumer, so it cannot be folded")
-    return LayerNote(layer.name, kind, "quantised", f"folded into {before.name}")
-
-
-def _supported(layer: Any, kind: str) -> LayerNote:
-    activation = getattr(getattr(layer, "activation", None), "__name__", None)
-    known = ("linear", "relu", "softmax", "sigmoid", "tanh", None)
-    if kind == "Activation" and activation not in known:
-        return LayerNote(layer.name, kind, "blocked", f"activation {activation!r} is not in TFMOT's 8-bit list")
-    return LayerNote(layer.name, kind, "quantised")
-
-
-def _inbound(layer: Any) -> Any:
-    nodes = layer.inbound_nodes
-    before = nodes[0].inbound_layers if nodes else None
-    return before if before is not None and not isinstance(before, list | tuple) else None

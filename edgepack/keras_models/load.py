@@ -2,37 +2,105 @@
 
 import json
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgepack.errors import MissingError, RecipeError
 
+H5_SUFFIXES = (".h5", ".hdf5")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model and where it comes from.
+
+    Attributes:
+        model: The tf_keras model, with its weights.
+        keras_version: The version of Keras that saved it; empty where the file does not say.
+        max_abs_difference: For a file of Keras 3, the largest difference between an output of the rebuilt model and
+            one of the original, on random inputs; None for one of Keras 2, which nothing was rebuilt from.
+    """
+
+    model: Any
+    keras_version: str
+    max_abs_difference: float | None
+
 
 def load(path: Path) -> Any:
-    """Load a tf_keras model from ``.keras``, ``.h5`` or a SavedModel folder, quantisation wrappers included.
+    """Load a model as `load_with_proof` does, without custom layers beyond those in use, and return it alone."""
+    return load_with_proof(path).model
+
+
+def load_with_proof(path: Path, custom_objects: Path | None = None) -> Loaded:
+    """Load a model from ``.keras``, ``.h5`` or a SavedModel folder, quantisation wrappers included.
+
+    Files of Keras 3 are read in a process of their own, rebuilt in tf_keras, and proved equal on random inputs.
+
+    Args:
+        path: The file or folder.
+        custom_objects: A Python file that defines custom layers and functions; used for later models of this process
+            too (see `custom.use`).
 
     Raises:
         MissingError: There is nothing at that path.
-        RecipeError: It is no model that Keras 2 can read; the message says which kind of file it is.
+        RecipeError: It is no model that Keras can read; the message says which kind of file it is. Or it is a Keras 3
+            model of which parts cannot be carried over to tf_keras; all are named.
     """
+    from edgepack.keras_models import custom
+
     if not path.exists():
         raise MissingError(f"there is no model at {path}", fix="check the path")
-    if path.suffix == ".keras":
-        _check_keras_archive(path)
+    if custom_objects:
+        custom.use(custom_objects)
+    version = _version(path)
+    if version.startswith("3"):
+        from edgepack.keras_models.keras3.load import load as rebuild
+
+        rebuilt = rebuild(path, custom.files(), custom.in_use())
+        return Loaded(rebuilt.model, version, rebuilt.max_abs_difference)
+    return Loaded(_load_keras_2(path), version, None)
+
+
+def _load_keras_2(path: Path) -> Any:
     import tensorflow_model_optimization as tfmot
     import tf_keras
 
+    from edgepack.keras_models import custom, layers
+    from edgepack.quantization import quantizers
+
+    own = {**layers.custom_objects(), **quantizers.custom_objects(), **custom.in_use()}
     try:
-        with tfmot.quantization.keras.quantize_scope(), tfmot.sparsity.keras.prune_scope():
+        with tfmot.quantization.keras.quantize_scope(own), tfmot.sparsity.keras.prune_scope():
             return tf_keras.models.load_model(path, compile=False)
     except Exception as error:
         raise RecipeError(
             f"{path} could not be loaded by Keras {tf_keras.__version__}: {type(error).__name__}: {_first_line(error)}",
-            fix="expected a .keras or .h5 file or a SavedModel folder, complete and without unknown custom layers",
+            fix="expected a complete .keras or .h5 file or a SavedModel folder; custom layers come with "
+            "model.custom_objects",
         ) from error
 
 
-def _check_keras_archive(path: Path) -> None:
+def _version(path: Path) -> str:
+    """The version of Keras that saved a model, or an empty text where the file does not say."""
+    if path.is_dir():
+        return ""
+    if path.suffix == ".keras":
+        return _archive_version(path)
+    import h5py
+
+    if path.suffix not in H5_SUFFIXES or not h5py.is_hdf5(path):
+        return ""
+    with h5py.File(path, "r") as file:
+        if "model_config" not in file.attrs:
+            raise RecipeError(
+                f"{path} holds weights and no model", fix='save the whole model: model.save("model.keras")'
+            )
+        version = file.attrs.get("keras_version", "")
+    return version.decode() if isinstance(version, bytes) else str(version)
+
+
+def _archive_version(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             metadata = json.loads(archive.read("metadata.json"))
@@ -43,12 +111,7 @@ def _check_keras_archive(path: Path) -> None:
         ) from error
     if broken is not None:
         raise RecipeError(f"{path}: its member {broken!r} is damaged", fix="save or copy the model again")
-    version = str(metadata.get("keras_version", ""))
-    if version.startswith("3"):
-        raise RecipeError(
-            f"{path} was saved by Keras {version}; expected Keras 2 (tf_keras), which model optimisation needs",
-            fix="rebuild the model with tf_keras (TF_USE_LEGACY_KERAS=1), load its weights, save it again",
-        )
+    return str(metadata.get("keras_version", ""))
 
 
 def _first_line(error: BaseException) -> str:

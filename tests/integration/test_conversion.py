@@ -108,6 +108,8 @@ def test_doctor_names_what_blocks_each_layer() -> None:
     from tf_keras import Input, Model, Sequential, layers
 
     from edgepack.keras_models import inspect
+    from edgepack.keras_models.rewriting import rewrite
+    from edgepack.stages.doctor import QUANTISATION, by_origin
 
     inputs = Input((16, 16, 3), name="image")
     x = layers.Rescaling(1 / 255, name="rescale")(inputs)
@@ -115,24 +117,26 @@ def test_doctor_names_what_blocks_each_layer() -> None:
     x = layers.BatchNormalization(name="late")(x)
     x = layers.MaxPooling2D(name="pool")(x)
     x = layers.BatchNormalization(name="alone")(x)
-    x = Sequential([layers.Conv2D(4, 3, name="inner")], name="nested")(x)
+    x = Sequential([layers.Conv2D(4, 3, name="inner"), layers.Activation("gelu", name="smooth")], name="nested")(x)
     model = Model(inputs, layers.Dense(2, name="head")(layers.Flatten(name="flatten")(x)))
-    notes = {note.layer: note for note in inspect.quantisation(model)}
+    rewritten = rewrite(model, quantisation=True, strict=True)
+    notes = by_origin(rewritten, inspect.quantisation(rewritten.model), QUANTISATION)
     assert {name: note.status for name, note in notes.items()} == {
         "image": "passed through",
-        "rescale": "blocked",
+        "rescale": "quantised",
         "conv": "quantised",
-        "late": "blocked",
+        "late": "quantised",
         "pool": "passed through",
-        "alone": "blocked",
-        "nested": "blocked",
+        "alone": "quantised",
+        "inner": "quantised",
+        "smooth": "blocked",
         "flatten": "passed through",
         "head": "quantised",
     }
-    assert "Rescaling is not in TFMOT's 8-bit layer list" in notes["rescale"].reason
-    assert "activation='relu'" in notes["late"].reason
-    assert "stands alone" in notes["alone"].reason
-    assert "model inside a model" in notes["nested"].reason
+    assert "gelu" in notes["smooth"].reason
+    assert rewritten.rewrites["rescale"] == ("fold_scaling",)
+    assert rewritten.rewrites["late"] == rewritten.rewrites["alone"] == ("batch_normalization",)
+    assert notes["late"].class_name == "DepthwiseConv2D" and notes["alone"].layer == "inner"
 
 
 def test_subclassed_models_are_refused() -> None:
@@ -148,7 +152,7 @@ def test_subclassed_models_are_refused() -> None:
         require_graph(Own())
 
 
-def test_a_file_of_keras_3_is_recognised(tmp_path: Path) -> None:
+def test_a_file_of_keras_3_without_a_model_is_refused(tmp_path: Path) -> None:
     import json
     import zipfile
 
@@ -157,7 +161,7 @@ def test_a_file_of_keras_3_is_recognised(tmp_path: Path) -> None:
     path = tmp_path / "new.keras"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("metadata.json", json.dumps({"keras_version": "3.15.1"}))
-    with pytest.raises(RecipeError, match=r"saved by Keras 3\.15\.1"):
+    with pytest.raises(RecipeError, match=r"new\.keras is not a readable \.keras file .*config\.json"):
         load(path)
 
 

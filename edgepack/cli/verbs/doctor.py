@@ -11,6 +11,9 @@ def command(
         Path | None,
         typer.Argument(help="A .keras or .h5 file, a SavedModel folder, or a recipe; absent = the machine."),
     ] = None,
+    custom_objects: Annotated[
+        Path | None, typer.Option(help="Python file with the model's own layers and functions.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Examine the environment, or every layer of a model before any training."""
@@ -22,15 +25,23 @@ def command(
 
     out = Console(highlight=False)
     if model is not None:
-        document = examine_model(model)
+        document = examine_model(model, custom_objects)
         if json:
             print_json(document)
             return 0
-        table = Table("layer", "class", "quantisation", "pruning", "why", box=None, pad_edge=False)
+        table = Table("layer", "class", "quantisation", "pruning", "rewrite", "why", box=None, pad_edge=False)
         for row in document["layers"]:
-            why = "; ".join(text for text in (row["quantisation_reason"], row["pruning_reason"]) if text)
-            table.add_row(row["layer"], row["class"], row["quantisation"], row["pruning"], why)
+            reasons = dict.fromkeys((row["quantisation_reason"], row["pruning_reason"]))
+            why = "; ".join(text for text in reasons if text)
+            rewrite = ", ".join(row["rewrite"])
+            table.add_row(row["layer"], row["class"], row["quantisation"], row["pruning"], rewrite, why)
         out.print(table)
+        loaded = document["loaded"]
+        if loaded and loaded["max_abs_difference"] is not None:
+            moved = f"outputs move by at most {loaded['max_abs_difference']:.1e} on random input"
+            out.print(f"saved by Keras {loaded['keras']} and rebuilt in Keras 2: {moved}")
+        for line in _rewrites(document["rewrites"]):
+            out.print(line)
         out.print(_summary(document["layers"]))
         return 0
     document = examine_environment()
@@ -44,8 +55,22 @@ def command(
     return 0
 
 
+def _rewrites(rewrites: list[dict[str, Any]]) -> list[str]:
+    """One line for each rewrite: how often it is made and how far the outputs move, or why it is not made."""
+    lines = []
+    for item in rewrites:
+        if item["made"]:
+            moved = f"outputs move by at most {item['max_abs_difference']:.1e} on random input"
+            lines.append(f"rewrite {item['rewrite']}: {item['applications']} times; {moved}")
+        else:
+            lines.append(f"rewrite {item['rewrite']}: not made: {item['reason']}")
+    return lines
+
+
 def _summary(layers: list[dict[str, Any]]) -> str:
     counts: dict[str, int] = {}
     for layer in layers:
         counts[layer["quantisation"]] = counts.get(layer["quantisation"], 0) + 1
-    return f"{len(layers)} layers: " + ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+    rewritten = sum(bool(layer["rewrite"]) for layer in layers)
+    text = f"{len(layers)} layers: " + ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+    return f"{text}; {rewritten} rewritten before" if rewritten else text

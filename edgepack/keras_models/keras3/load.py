@@ -1,0 +1,117 @@
+"""How does a file of Keras 3 become a tf_keras model that is proved to compute the same?"""
+
+import json
+import os
+import sys
+import tempfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgepack import proc
+from edgepack.errors import CLASSES, DeviceError, RecipeError
+from edgepack.keras_models.graph import to_keras
+from edgepack.keras_models.keras3 import proof
+from edgepack.keras_models.keras3.translate import check, translate
+
+TIMEOUT_S = 600
+
+ENVIRONMENT = {
+    "TF_USE_LEGACY_KERAS": "0",
+    "KERAS_BACKEND": "tensorflow",
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+    "PYTHONHASHSEED": "0",
+}
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """A tf_keras model that was a Keras 3 one.
+
+    Attributes:
+        model: The model, with its weights.
+        max_abs_difference: Largest difference between an output of it and one of the original, on random inputs.
+    """
+
+    model: Any
+    max_abs_difference: float
+
+
+def load(path: Path, custom_objects: Sequence[Path], custom: Mapping[str, Any]) -> Rebuilt:
+    """Read a ``.keras`` or ``.h5`` file of Keras 3 in a process of its own and rebuild it here.
+
+    Args:
+        path: The file.
+        custom_objects: The user's Python files with layers and functions.
+        custom: What those files hold in this process, by name.
+
+    Raises:
+        RecipeError: It cannot be read, parts of it cannot be carried over (all are named), or what was rebuilt
+            computes something else (the first layer that differs is named).
+    """
+    check(_config(path), custom)
+    with tempfile.TemporaryDirectory(prefix="edgepack-") as name:
+        folder = Path(name)
+        description = _read(path, folder, custom_objects)
+        translation = translate(description, _arrays(folder / "arrays.npz"), custom)
+        model = to_keras(translation.graph)
+        probe = _arrays(folder / "probe.npz")
+        found = proof.outputs(model, probe)
+        if found.relative > proof.TOLERANCE:
+            _read(path, folder, custom_objects, every_layer=True)
+            raise proof.refuse(found, translation, probe, _arrays(folder / "layers.npz"))
+    return Rebuilt(model, found.absolute)
+
+
+def _config(path: Path) -> Mapping[str, Any]:
+    """The configuration of the model in a file."""
+    if path.suffix == ".keras":
+        try:
+            with zipfile.ZipFile(path) as archive:
+                return _parsed(archive.read("config.json"))
+        except (KeyError, ValueError) as error:
+            raise RecipeError(
+                f"{path} is not a readable .keras file ({error})", fix="save or copy the model again"
+            ) from error
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        return _parsed(_text(file.attrs["model_config"]))
+
+
+def _parsed(text: str | bytes) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(text)
+    return content
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _read(path: Path, folder: Path, custom_objects: Sequence[Path], *, every_layer: bool = False) -> dict[str, Any]:
+    argv = [sys.executable, "-m", "edgepack.keras_models.keras3.read", str(path), str(folder)]
+    for file in custom_objects:
+        argv += ["--custom-objects", str(file)]
+    argv += ["--every-layer"] if every_layer else []
+    done = proc.run(argv, timeout_s=TIMEOUT_S, env={**os.environ, **ENVIRONMENT})
+    result = folder / "description.json"
+    if done.returncode != 0 or not result.exists():
+        raise DeviceError(
+            f"the process that reads {path} with Keras 3 ended without a result (exit code {done.returncode}):\n"
+            f"{done.tail()}",
+            fix="a kill by signal 9 usually means that memory ran out",
+        )
+    description: dict[str, Any] = json.loads(result.read_text())
+    if "error" in description:
+        error = description["error"]
+        raise CLASSES[error["class"]](error["message"], fix=error["fix"])
+    return description
+
+
+def _arrays(path: Path) -> dict[str, Any]:
+    import numpy as np
+
+    with np.load(path) as archive:
+        return dict(archive)

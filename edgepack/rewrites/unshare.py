@@ -1,0 +1,35 @@
+"""How does each call of a layer without weights get a layer of its own?
+
+``relu = ReLU()`` that is called ten times computes the same as ten layers; other rewrites and TFMOT need them apart.
+"""
+
+from dataclasses import replace
+from typing import Literal
+
+from edgepack.keras_models.graph import Graph
+from edgepack.keras_models.layers import NAMES
+from edgepack.keras_models.rewriting import Change
+from edgepack.rewrites._common import walk
+
+SCOPE: Literal["structure", "quantisation"] = "structure"
+
+
+def apply(graph: Graph) -> list[Change]:
+    """Take repeated calls apart, in place; layers with weights and users' own layers stay shared."""
+    changes = []
+    for node in walk(graph):
+        if node.shares is None or _own(graph, node.kind):
+            continue
+        owner = graph.nodes[node.shares]
+        if owner.weights:
+            continue
+        graph.put(replace(node, shares=None, config={**owner.config, "name": node.name}))
+        changes.append(
+            Change("unshare", (owner.name,), f"its further call is a layer of its own: {node.name}", (node.name,))
+        )
+    return changes
+
+
+def _own(graph: Graph, kind: str) -> bool:
+    """True for a class of the user, which may hold anything besides weights."""
+    return kind in graph.custom and kind not in NAMES
