@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.generic]
 
-Precision = Literal["float32", "int8"]
+Precision = Literal["float32", "float16", "dynamic_range", "int8", "int16x8"]
+"""``dynamic_range`` = int8 weights and float activations; ``int16x8`` = int16 activations and int8 weights."""
+
 Progress = Callable[[Mapping[str, Any]], None]
 """Called with small JSON-ready events: ``{"text": ...}`` or ``{"step": 3, "steps": 10, "text": ...}``."""
 
@@ -116,21 +118,58 @@ class TechniqueConfig(Config):
 
 @dataclass(frozen=True)
 class LayerNote:
-    """What a technique did to one layer, and why."""
+    """What a technique did to one layer, and why.
+
+    ``narrowed``: channels were removed. ``passed through``: it stays as it is and costs nothing. ``blocked``: it should
+    have been changed and could not be.
+    """
 
     layer: str
     class_name: str
-    status: Literal["quantised", "pruned", "passed through", "blocked", "skipped"]
+    status: Literal["quantised", "pruned", "clustered", "narrowed", "passed through", "blocked", "skipped"]
     reason: str = ""
 
 
 @dataclass(frozen=True)
+class Promise:
+    """What a step left in one kernel, and what every later step and file must still hold.
+
+    Attributes:
+        layer: Name of the layer that has the kernel.
+        shape: Shape of the kernel in a ``.tflite`` file, output channels first, axes of size 1 left out.
+        zeros: Number of zero weights at least; None = nothing is said, 0 = earlier zeros are given up.
+        pattern: (m, n): at least m zeros in every n consecutive input channels; None = nothing is said.
+        clusters: Distinct weights in one output channel at most; None = nothing is said.
+    """
+
+    layer: str
+    shape: tuple[int, ...]
+    zeros: int | None = None
+    pattern: tuple[int, int] | None = None
+    clusters: int | None = None
+
+
+@dataclass(frozen=True)
 class TechniqueContext:
-    """What a technique may use besides the model, the data and its own configuration."""
+    """What a technique may use besides the model, the data and its own configuration.
+
+    Attributes:
+        training: The recipe's training section: batch size, optimizer, augmentation.
+        seed: Seed of the recipe.
+        progress: Receives small events while the technique works.
+        base: The recipe's folder; relative paths in a configuration start there.
+        float_model: File of the trained float model, before any step; the teacher that distillation takes by default.
+        smoke: True for a quick pass whose figures mean nothing.
+        made: What is made once for the step and used again, e.g. a trained teacher.
+    """
 
     training: "Training"
     seed: int
     progress: Progress
+    base: Path = Path()
+    float_model: Path | None = None
+    smoke: bool = False
+    made: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -143,6 +182,10 @@ class TechniqueResult:
         layers: One note per layer.
         metrics: Figures to report, e.g. ``{"sparsity": 0.5}``; fractions in [0, 1].
         curve: One entry per epoch, as in Keras' ``History``.
+        precision: The number format that a post-training step stands for; None for every other step.
+        rewrites: What was rewritten in the model before the step, one sentence each.
+        warnings: Sentences for the person who runs the recipe.
+        promises: What the ``.tflite`` files are held to, one entry per pruned or clustered kernel.
     """
 
     model: Any
@@ -150,10 +193,19 @@ class TechniqueResult:
     layers: Sequence[LayerNote] = ()
     metrics: Mapping[str, Any] = field(default_factory=dict)
     curve: Sequence[Mapping[str, float]] = ()
+    precision: Precision | None = None
+    rewrites: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+    promises: Sequence[Promise] = ()
 
 
 class Technique(Protocol):
-    """A module in ``edgepack/techniques``."""
+    """A module in ``edgepack/techniques``.
+
+    Three more names may stand in the module: ``PRECISION``, the number format of a post-training step; ``QUANTISES =
+    True`` where the model carries fake quantisation from here on; ``identity(config, base)``, a JSON-ready value that
+    changes when files that the technique reads have changed.
+    """
 
     Config: type[TechniqueConfig]
 

@@ -99,19 +99,25 @@ def _verification(
             judgements.append(Judgement("float_parity", name, limit, error, "ok" if same else "failed"))
     pairs = [p for p in document["pairs"] if p["a"]["file"] in files and p["b"]["file"] in files]
     judgements += _judge_pairs(pairs)
+    held = [record for record in document["weights"] if record["file"] in files]
+    judgements += [Judgement(**gate) for record in held for gate in record["gates"]]
     for name in sorted(files):
         size = (exported.path / name).stat().st_size
         judgements += gates.judge_size(plan.recipe.gates, target.budgets, artifact=name, size_bytes=size)
     failed = [item for item in judgements if item.status == "failed"]
     for record in records:
         name = f"{record['file']}@{record['runtime']}"
-        missed = [item for item in failed if item.artifact == name and item.gate in gates.QUALITY]
+        missed = [item for item in failed if item.artifact in (name, record["file"]) and item.gate in gates.QUALITY]
         record["status"] = "failed" if missed else "ok"
-        record["reasons"] = [f"{item.gate}: {item.value:.4g}, limit {item.limit:.4g}" for item in missed]
+        record["reasons"] = [
+            f"{item.gate}: {'unknown' if item.value is None else f'{item.value:.4g}'}, limit {item.limit:.4g}"
+            for item in missed
+        ]
     result = {
         **document,
         "artifacts": records,
         "pairs": pairs,
+        "weights": held,
         "gates": [item.to_dict() for item in judgements],
     }
     return result, failed
@@ -119,12 +125,16 @@ def _verification(
 
 def _judge_pairs(pairs: list[dict[str, Any]]) -> list[Judgement]:
     """A runtime may differ from LiteRT by as much as LiteRT's own kernels differ from each other."""
-    widest = max((pair["max_abs_difference"] for pair in pairs if pair["yardstick"]), default=0.0)
+
+    def widest(file: str) -> float:
+        own = [other for other in pairs if other["yardstick"] and other["a"]["file"] == file]
+        return max((other["max_abs_difference"] for other in own), default=0.0)
+
     return [
         Judgement(
             "runtime_parity",
             f"{pair['b']['file']}@{pair['b']['runtime']}",
-            widest,
+            widest(pair["a"]["file"]),
             pair["max_abs_difference"],
             "ok" if pair["status"] == "ok" else "failed",
         )

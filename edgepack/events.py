@@ -13,8 +13,11 @@ class Observer(Protocol):
     def progress(self, stage: str, event: Mapping[str, Any]) -> None:
         """A stage goes on: ``text``, and ``step`` of ``steps`` where they are known."""
 
-    def finished(self, stage: str, label: str, *, seconds: float, cached: bool) -> None:
-        """A stage is complete; ``cached``: nothing had to be done."""
+    def finished(self, stage: str, label: str, *, seconds: float, cached: bool, peak_mib: float | None = None) -> None:
+        """A stage is complete; ``cached``: nothing had to be done; ``peak_mib``: memory that it took, MiB."""
+
+    def warned(self, stage: str, label: str, message: str) -> None:
+        """A stage found something that the person who runs the recipe should know."""
 
     def failed(self, stage: str, label: str, message: str) -> None:
         """A stage failed for one target; the others go on."""
@@ -29,7 +32,10 @@ class Silent:
     def progress(self, stage: str, event: Mapping[str, Any]) -> None:
         """See `Observer`."""
 
-    def finished(self, stage: str, label: str, *, seconds: float, cached: bool) -> None:
+    def finished(self, stage: str, label: str, *, seconds: float, cached: bool, peak_mib: float | None = None) -> None:
+        """See `Observer`."""
+
+    def warned(self, stage: str, label: str, message: str) -> None:
         """See `Observer`."""
 
     def failed(self, stage: str, label: str, message: str) -> None:

@@ -29,25 +29,26 @@ class Execution:
         module: str,
         *,
         label: str = "",
+        family: str = "",
         config: object,
         inputs: Mapping[str, Entry],
         code: Sequence[str],
         packages: Sequence[str],
         options: Mapping[str, Any] | None = None,
     ) -> Entry:
-        """Find or make one stage's result."""
+        """Find or make one stage's result; ``family`` is the stage of the command line that it belongs to."""
         digests = {key: entry.digest for key, entry in inputs.items()}
         seed = self.plan.recipe.seed
         key = key_of(module, config, digests, code_digest(*code), versions(*packages), seed, self.plan.smoke)
         folder_name = module.rsplit(".", 1)[-1] + (f"-{label}" if label else "")
-        if self.plan.forced(name):
+        if self.plan.forced(family or name):
             self.store.forget(folder_name, key)
         entry = self.store.find(folder_name, key)
         cached = entry is not None
         if entry is None:
             entry = self._work(name, module, folder_name, key, label, inputs, options or {})
-        self.observer.finished(name, label, seconds=entry.seconds, cached=cached)
-        self.record(name, seconds=entry.seconds, cached=cached)
+        self.observer.finished(name, label, seconds=entry.seconds, cached=cached, peak_mib=entry.peak_mib)
+        self.record(name, label=label, seconds=entry.seconds, cached=cached, peak_mib=entry.peak_mib)
         return entry
 
     def _work(
@@ -77,13 +78,33 @@ class Execution:
                 options=options,
             )
             try:
-                figures = worker.call(module, request, log_path=logs / f"{folder_name}.log")
+                done = worker.call(module, request, log_path=logs / f"{folder_name}.log")
                 seconds = round(time.monotonic() - start, 3)
-                return self.store.commit(folder_name, key, temporary, seconds=seconds, figures=figures)
+                return self.store.commit(
+                    folder_name, key, temporary, seconds=seconds, figures=done.figures, peak_mib=done.peak_mib
+                )
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)  # after a failure; it may be what filled the disk
 
-    def record(self, name: str, *, seconds: float, cached: bool, reason: str | None = None) -> None:
+    def record(
+        self,
+        name: str,
+        *,
+        label: str = "",
+        seconds: float,
+        cached: bool,
+        reason: str | None = None,
+        peak_mib: float | None = None,
+    ) -> None:
         """Note a stage for the report."""
-        status = "failed" if reason else "ok"
-        self.stages.append({"name": name, "seconds": seconds, "cached": cached, "status": status, "reason": reason})
+        self.stages.append(
+            {
+                "name": name,
+                "label": label,
+                "seconds": seconds,
+                "cached": cached,
+                "status": "failed" if reason else "ok",
+                "reason": reason,
+                "peak_mib": peak_mib,
+            }
+        )

@@ -2,10 +2,13 @@
 
 import json
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from edgepack import delivery, extensions, store
+from edgepack import delivery, extensions, promises, steps, store
+from edgepack.contracts import Precision
 from edgepack.environment import describe
 from edgepack.errors import EdgepackError, RecipeError
 from edgepack.events import Observer, Silent
@@ -13,8 +16,24 @@ from edgepack.execution import Execution
 from edgepack.plan import Plan
 from edgepack.recipe import STAGES, located
 from edgepack.store import Entry, Store
+from edgepack.techniques._post_training import CALIBRATION_SAMPLES
 
 RUN_SCHEMA = "edgepack.run/1"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A finished compression step.
+
+    Attributes:
+        made: Where its files are: ``step.json``, and ``model.h5`` unless it is a post-training step.
+        record: The content of ``step.json``.
+        footprint: Where its ``.tflite`` file and its weight are.
+    """
+
+    made: Entry
+    record: Mapping[str, Any]
+    footprint: Entry
 
 
 @dataclass(frozen=True)
@@ -47,20 +66,21 @@ def run(plan: Plan, observer: Observer | None = None) -> Outcome:
         errors: list[EdgepackError] = []
         data = _data(work)
         trained = _train(work, data) if plan.runs("train") else None
-        steps = _compress(work, data, trained) if trained and plan.runs("compress") else []
-        exported = _export(work, data, trained, steps) if trained and plan.runs("export") else None
-        verified = _verify(work, data, exported) if exported and plan.runs("verify") else None
+        weighed = _footprint(work, data, trained, label="float") if trained and plan.runs("compress") else None
+        done = _compress(work, data, trained) if trained and plan.runs("compress") else []
+        exported = _export(work, data, trained, weighed, done) if trained and weighed and plan.runs("export") else None
+        verified = _verify(work, data, exported, done) if exported and plan.runs("verify") else None
         if exported and verified:
             lineage = {
                 "data": data,
                 "train": trained,
-                "compress": steps,
+                "compress": [step.made for step in done],
                 "export": exported,
                 "verify": verified,
             }
             for target in plan.targets:
                 errors += delivery.deliver(plan, target, lineage, work)
-        _write_run(work, trained, steps)
+        _write_run(work, trained, weighed, done)
         if verified and plan.runs("report"):
             _report(work)
         return Outcome(plan.run_folder, tuple(errors), work.worked)
@@ -96,52 +116,144 @@ def _train(work: Execution, data: Entry) -> Entry:
     )
 
 
-def _compress(work: Execution, data: Entry, trained: Entry) -> list[Entry]:
-    recipe, entries, model = work.plan.recipe, [], trained
+def _compress(work: Execution, data: Entry, trained: Entry) -> list[Step]:
+    """Each step gets the model of the one before it; a post-training step the last float model, which it leaves."""
+    recipe = work.plan.recipe
+    done: list[Step] = []
+    model = last_float = trained
     for index, config in enumerate(recipe.compress):
         technique = extensions.name_of(config)
-        model = work.stage(
+        label = f"{index + 1}-{technique}"
+        made = work.stage(
             "compress",
             "edgepack.stages.compress",
-            label=f"{index + 1}-{technique}",
-            config=[config.model_dump(mode="json"), recipe.training.model_dump(mode="json")],
-            inputs={"data": data, "model": model},
+            label=label,
+            config=[
+                config.model_dump(mode="json"),
+                recipe.training.model_dump(mode="json"),
+                _identity(work, index, technique),
+            ],
+            inputs={
+                "data": data,
+                "model": model if steps.precision_of(config) is None else last_float,
+                "trained": trained,
+            },
             code=(
                 "techniques",
                 "training",
                 "keras_models",
+                "rewrites",
+                "channels",
+                "quantization",
+                "formats/tflite",
+                "tflite_models",
+                "models",
+                "zoo",
                 "dataset",
                 "stages/compress",
                 "stages/determinism",
             ),
-            packages=("tensorflow", "tf-keras", "tensorflow-model-optimization", "numpy"),
+            packages=("tensorflow", "tf-keras", "tensorflow-model-optimization", "ai-edge-litert", "numpy"),
             options={"step": index},
         )
-        entries.append(model)
-    return entries
+        record = json.loads((made.path / "step.json").read_text())
+        for warning in record["warnings"]:
+            work.observer.warned("compress", label, warning)
+        if record["precision"] is None:
+            model = made
+            last_float = last_float if record["quantised"] else made
+        weighed = _footprint(
+            work,
+            data,
+            last_float if record["precision"] else made,
+            label=label,
+            quantised=record["quantised"],
+            precision=record["precision"],
+        )
+        done.append(Step(made, record, weighed))
+    return done
 
 
-def _export(work: Execution, data: Entry, trained: Entry, steps: list[Entry]) -> Entry:
-    recipe = work.plan.recipe
-    records = [json.loads((entry.path / "step.json").read_text()) for entry in steps]
-    float_entries = [
-        trained,
-        *(e for e, record in zip(steps, records, strict=True) if not record["quantised"]),
-    ]
-    quantised = [e for e, record in zip(steps, records, strict=True) if record["quantised"]]
-    last_float = float_entries[-1]
-    inputs = {"data": data, "baseline": trained, "float": last_float}
-    if quantised:
-        inputs["quantised"] = quantised[-1]
+def _identity(work: Execution, index: int, technique: str) -> object:
+    """What a technique reads besides the model and the data, where its module says so; see `contracts.Technique`."""
+    module = extensions.load("edgepack.techniques", technique)
+    identity = getattr(module, "identity", None)
+    if identity is None:
+        return None
+    with located(Path(work.plan.recipe_file), ("compress", index)):
+        return identity(work.plan.recipe.compress[index], work.plan.base)
+
+
+def _footprint(
+    work: Execution,
+    data: Entry,
+    model: Entry,
+    *,
+    label: str,
+    quantised: bool = False,
+    precision: Precision | None = None,
+) -> Entry:
+    """Convert and weigh one model as it stands; ``precision`` is a post-training step's, else the model says it."""
+    shown: Precision = precision or ("int8" if quantised else "float32")
+    samples = steps.calibration_samples(work.plan.recipe).get(shown, CALIBRATION_SAMPLES)
+    options = {
+        "precision": shown,
+        "quantised": quantised,
+        "calibration_samples": samples,
+        "threads": max(target.threads for target in work.plan.targets),
+        "judged": precision is not None,
+    }
     return work.stage(
-        "export",
-        "edgepack.stages.export",
-        config=[[config.model_dump(mode="json") for config in recipe.export], recipe.verify.samples],
-        inputs=inputs,
+        "footprint",
+        "edgepack.stages.footprint",
+        family="compress",
+        label=label,
+        config=[options, describe()["cpu"]],
+        inputs={"data": data, "model": model},
         code=(
             "formats",
             "keras_models",
+            "quantization",
+            "tflite_models",
+            "runner",
+            "verify",
+            "dataset",
+            "stages/footprint",
+            "stages/determinism",
+        ),
+        packages=("tensorflow", "tf-keras", "ai-edge-litert", "numpy"),
+        options=options,
+    )
+
+
+def _export(work: Execution, data: Entry, trained: Entry, weighed: Entry, done: Sequence[Step]) -> Entry:
+    recipe = work.plan.recipe
+    inputs = {"data": data, "baseline": trained, "float": trained}
+    ready = {"float32": weighed}
+    for step in done:
+        if step.record["precision"]:
+            ready[step.record["precision"]] = step.footprint
+        elif step.record["quantised"]:
+            inputs["quantised"], ready["int8"] = step.made, step.footprint
+        else:
+            inputs["float"], ready["float32"] = step.made, step.footprint
+    options: dict[str, Any] = {
+        key: str((inputs[name].path / "model.h5").resolve())
+        for key, name in (("baseline", "baseline"), ("float_model", "float"), ("quantised_model", "quantised"))
+        if name in inputs
+    }
+    samples = steps.calibration_samples(recipe)
+    return work.stage(
+        "export",
+        "edgepack.stages.export",
+        config=[[config.model_dump(mode="json") for config in recipe.export], recipe.verify.samples, samples],
+        inputs={**inputs, **{f"ready-{precision}": entry for precision, entry in ready.items()}},
+        code=(
+            "formats",
+            "keras_models",
+            "quantization",
             "onnx_models",
+            "tflite_models",
             "training/fit",
             "dataset",
             "stages/export",
@@ -149,35 +261,35 @@ def _export(work: Execution, data: Entry, trained: Entry, steps: list[Entry]) ->
         ),
         packages=("tensorflow", "tf-keras", "onnx", "tf2onnx", "numpy"),
         options={
-            key: str((inputs[name].path / "model.h5").resolve())
-            for key, name in (
-                ("baseline", "baseline"),
-                ("float_model", "float"),
-                ("quantised_model", "quantised"),
-            )
-            if name in inputs
+            **options,
+            "calibration_samples": samples,
+            "ready": {precision: str(entry.path.resolve()) for precision, entry in ready.items()},
         },
     )
 
 
-def _verify(work: Execution, data: Entry, exported: Entry) -> Entry:
+def _verify(work: Execution, data: Entry, exported: Entry, done: Sequence[Step]) -> Entry:
+    promised = promises.standing([step.record for step in done])
     runtimes = sorted({runtime for target in work.plan.targets for runtime in target.runtimes})
     threads = max(target.threads for target in work.plan.targets)
     return work.stage(
         "verify",
         "edgepack.stages.verify",
-        config=[work.plan.recipe.verify.model_dump(mode="json"), runtimes, threads, describe()["cpu"]],
+        config=[work.plan.recipe.verify.model_dump(mode="json"), runtimes, threads, promised, describe()["cpu"]],
         inputs={"data": data, "export": exported},
-        code=("verify", "runner", "dataset", "stages/verify"),
+        code=("verify", "tflite_models", "runner", "dataset", "stages/verify"),
         packages=("ai-edge-litert", "onnxruntime", "numpy"),
-        options={"runtimes": runtimes, "threads": threads},
+        options={"runtimes": runtimes, "threads": threads, "promises": promised},
     )
 
 
-def _write_run(work: Execution, trained: Entry | None, steps: list[Entry]) -> None:
+def _write_run(work: Execution, trained: Entry | None, weighed: Entry | None, done: Sequence[Step]) -> None:
     """Leave ``run.json``: what was asked for, what was done, with what."""
     plan = work.plan
-    training = json.loads((trained.path / "training.json").read_text()) if trained else None
+    training = None
+    if trained:
+        record = json.loads((trained.path / "training.json").read_text())
+        training = {**record, "seconds": trained.seconds, "footprint": _weight(weighed) if weighed else None}
     document = {
         "schema": RUN_SCHEMA,
         "name": plan.recipe.name,
@@ -186,13 +298,28 @@ def _write_run(work: Execution, trained: Entry | None, steps: list[Entry]) -> No
         "recipe_sha256": plan.recipe.sha256(),
         "smoke": plan.smoke,
         "stages": work.stages,
-        "training": {**training, "seconds": trained.seconds} if training and trained else None,
-        "steps": [{**json.loads((e.path / "step.json").read_text()), "seconds": e.seconds} for e in steps],
+        "training": training,
+        "steps": [_step(step) for step in done],
         "environment": describe(),
         "targets": [target.name for target in plan.targets],
     }
     with store.explain_os_errors(plan.run_folder):
         store.write_json(plan.run_folder / "run.json", document)
+
+
+def _step(step: Step) -> dict[str, Any]:
+    footprint = _weight(step.footprint)
+    metrics = dict(step.record["metrics"])
+    if footprint["val_accuracy"] is not None:  # of a step that is nothing but a file
+        metrics["val_accuracy_after"] = footprint["val_accuracy"]
+    return {**step.record, "metrics": metrics, "seconds": step.made.seconds, "footprint": footprint}
+
+
+def _weight(entry: Entry) -> dict[str, Any]:
+    """The figures of a footprint: those of the file, and the latency, which is not part of its content."""
+    record: dict[str, Any] = json.loads((entry.path / "footprint.json").read_text())
+    latency = {key: entry.figures.get(key) for key in ("latency_ms", "latency_reason", "threads", "runs")}
+    return {**record, **latency}
 
 
 def _report(work: Execution) -> None:

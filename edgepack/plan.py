@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgepack import recipe as recipes
+from edgepack import steps
 from edgepack import target as targets
 from edgepack.recipe import STAGES, Recipe
 from edgepack.target import Target
@@ -81,6 +82,9 @@ def make_plan(
     """
     recipe = recipes.load(recipe_file, overrides=overrides, targets=target_names)
     base = recipe_file.resolve().parent
+    for index, problem in steps.problems(recipe):
+        with recipes.located(recipe_file, ("compress", index)):
+            raise problem
     loaded = []
     for index, name in enumerate(recipe.targets):
         with nullcontext() if target_names else recipes.located(recipe_file, ("targets", index)):

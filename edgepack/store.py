@@ -31,12 +31,14 @@ class Entry:
         digest: Digest of its files' content; later stages depend on it.
         seconds: How long the work took, seconds.
         figures: What the stage reported; not part of the digest.
+        peak_mib: Most memory that one process of the stage held, MiB; None when unknown.
     """
 
     path: Path
     digest: str
     seconds: float
     figures: Mapping[str, Any]
+    peak_mib: float | None = None
 
 
 class Store:
@@ -83,7 +85,7 @@ class Store:
             record = json.loads((path / "entry.json").read_text())
         except (OSError, ValueError):
             return None
-        return Entry(path, record["digest"], record["seconds"], record["figures"])
+        return Entry(path, record["digest"], record["seconds"], record["figures"], record.get("peak_mib"))
 
     def begin(self, stage: str, key: str) -> Path:
         """A new empty folder for a stage's files."""
@@ -92,15 +94,24 @@ class Store:
         path.mkdir(parents=True)
         return path
 
-    def commit(self, stage: str, key: str, temporary: Path, *, seconds: float, figures: Mapping[str, Any]) -> Entry:
+    def commit(
+        self,
+        stage: str,
+        key: str,
+        temporary: Path,
+        *,
+        seconds: float,
+        figures: Mapping[str, Any],
+        peak_mib: float | None = None,
+    ) -> Entry:
         """Give a finished folder its final name."""
         digest = tree_digest(temporary)
-        record = {"digest": digest, "seconds": seconds, "figures": figures}
+        record = {"digest": digest, "seconds": seconds, "figures": figures, "peak_mib": peak_mib}
         (temporary / "entry.json").write_text(json.dumps(record, indent=1) + "\n")
         path = self.cache / f"{stage}-{key}"
         shutil.rmtree(path, ignore_errors=True)
         temporary.rename(path)
-        return Entry(path, digest, seconds, figures)
+        return Entry(path, digest, seconds, figures, peak_mib)
 
     def forget(self, stage: str, key: str) -> None:
         """Drop a finished entry, so that its stage runs again."""

@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from edgepack import contracts
-from edgepack.contracts import ExportContext
+from edgepack.contracts import ExportContext, Precision
 from edgepack.errors import ConversionError
 from edgepack.onnx_models.canonical import canonicalise
 
@@ -21,6 +21,13 @@ class Config(contracts.ExportConfig):
 
     format: Literal["onnx"] = "onnx"
     opset: int = Field(17, ge=13, le=18, description="ONNX operator set; 13 is the first with per-channel QDQ")
+
+    @field_validator("precision")
+    @classmethod
+    def _is_one_that_can_be_made(cls, precision: Precision) -> Precision:
+        if precision not in ("float32", "int8"):
+            raise ValueError(f"an onnx file is float32 or int8; {precision} is made by `format: tflite` only")
+        return precision
 
 
 def convert(config: Config, out: Path, *, context: ExportContext) -> None:

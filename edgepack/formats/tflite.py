@@ -8,17 +8,23 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from edgepack import contracts
-from edgepack.contracts import ExportContext
+from edgepack.contracts import ExportContext, Precision
 from edgepack.errors import ConversionError
+from edgepack.tflite_models.contents import float_operations, open_plain, require
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SUFFIX = "tflite"
+CALIBRATED: dict[Precision, str] = {
+    "int8": "TFLITE_BUILTINS_INT8",
+    "int16x8": "EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8",
+}
+"""Precisions whose ranges come from real samples, and the only operations that they may use."""
 
 
 class Config(contracts.ExportConfig):
-    """TensorFlow Lite: float32, or full int8 with int8 inputs and outputs."""
+    """TensorFlow Lite, in any precision; int8 has int8 inputs and outputs, every other one float32."""
 
     format: Literal["tflite"] = "tflite"
 
@@ -26,44 +32,40 @@ class Config(contracts.ExportConfig):
 def convert(config: Config, out: Path, *, context: ExportContext) -> None:
     """Convert with batch size 1; int8 comes from the fake-quantised model when there is one, else from calibration.
 
+    Every other precision comes from the float model: it is quantised after training, and what TFMOT trained into the
+    fake-quantised one is of no use to it.
+
     Raises:
-        ConversionError: An operation is no TFLite built-in, or one stayed in float in a full-int8 file.
+        ConversionError: An operation is no TFLite built-in, or the file is not what its precision says.
     """
     from edgepack.keras_models.load import load
 
-    if config.precision == "float32":
-        out.write_bytes(_convert(load(context.float_model)))
-        return
-    trained = context.quantised_model is not None
-    model = load(context.quantised_model or context.float_model)
-    content = _convert(model, int8=True, calibration=None if trained else context.calibration)
-    if trained and float_operations(content):
-        # Layers that quantisation-aware training had to leave alone still need ranges.
-        content = _convert(model, int8=True, calibration=context.calibration)
-    remaining = float_operations(content)
-    if remaining:
-        raise ConversionError(
-            f"full int8 was asked for, but these operations stayed in float: {', '.join(remaining)}",
-            fix="replace the layers, or export float32 as well and see `edgepack doctor MODEL`",
-        )
+    precision = config.precision
+    if precision == "int8" and context.quantised_model is not None:
+        content = integer_file(load(context.quantised_model), context.calibration)
+    else:
+        content = convert_model(load(context.float_model), precision, context.calibration)
+    require(content, precision)
     out.write_bytes(content)
 
 
-def float_operations(content: bytes) -> list[str]:
-    """Name the operations of a TFLite file that compute in float: ``op 'output tensor'``."""
-    interpreter = _interpreter(content)
-    details = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
-    found = []
-    for operation in interpreter._get_ops_details():
-        outputs = [details[index] for index in operation["outputs"] if index in details]
-        if operation["op_name"] != "DELEGATE" and any(output["dtype"] == np.float32 for output in outputs):
-            found.append(f"{operation['op_name']} {outputs[0]['name'][:80]!r}")
-    return found
+def integer_file(model: Any, calibration: "NDArray[np.generic]") -> bytes:
+    """Convert a fake-quantised tf_keras model to int8.
+
+    Args:
+        model: Single-input, single-output model with fake quantisation.
+        calibration: float32 model inputs of shape (n, ...): they give ranges to layers that training left in float.
+
+    Raises:
+        ConversionError: An operation is no TFLite built-in.
+    """
+    content = convert_model(model, "int8")
+    return convert_model(model, "int8", calibration) if float_operations(content) else content
 
 
 def tensor_specs(path: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Inputs and outputs of a TFLite file by their signature names, as plain `TensorSpec` dicts."""
-    interpreter = _interpreter(path.read_bytes())
+    interpreter = open_plain(path.read_bytes())
     runner = interpreter.get_signature_runner()
 
     def describe(details: dict[str, Any]) -> list[dict[str, Any]]:
@@ -85,17 +87,17 @@ def tensor_specs(path: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]
     return describe(runner.get_input_details()), describe(runner.get_output_details())
 
 
-def _interpreter(content: bytes) -> Any:
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+def convert_model(model: Any, precision: Precision, calibration: "NDArray[np.generic] | None" = None) -> bytes:
+    """Convert a single-input, single-output tf_keras model with batch size 1.
 
-    interpreter = Interpreter(
-        model_content=content, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    )
-    interpreter.allocate_tensors()
-    return interpreter
+    Args:
+        model: Float or fake-quantised model.
+        precision: Number format of the file.
+        calibration: float32 model inputs of shape (n, ...), for precisions whose ranges come from samples.
 
-
-def _convert(model: Any, *, int8: bool = False, calibration: "NDArray[np.generic] | None" = None) -> bytes:
+    Raises:
+        ConversionError: An operation is no TFLite built-in, or has no form in that precision.
+    """
     import tensorflow as tf
 
     from edgepack.keras_models.serving import serving
@@ -103,17 +105,20 @@ def _convert(model: Any, *, int8: bool = False, calibration: "NDArray[np.generic
     traced = serving(model, batch=1)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([traced.concrete], traced.variables)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-    if int8:
+    if precision != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if precision == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if precision == "int8":
         converter.inference_input_type = converter.inference_output_type = tf.int8
-        if calibration is not None:
-            converter.representative_dataset = lambda: _samples(calibration)
-            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    if precision in CALIBRATED and calibration is not None:
+        converter.representative_dataset = lambda: _samples(calibration)
+        converter.target_spec.supported_ops = [getattr(tf.lite.OpsSet, CALIBRATED[precision])]
     try:
         content = converter.convert()
     except Exception as error:
         raise ConversionError(
-            _explain(error, model), fix="replace the layer, or see `edgepack doctor MODEL`"
+            _explain(error, model, precision), fix="replace the layer, or see `edgepack doctor MODEL`"
         ) from error
     return bytes(content)
 
@@ -123,7 +128,7 @@ def _samples(calibration: "NDArray[np.generic]") -> Iterator[list[Any]]:
         yield [sample[None]]
 
 
-def _explain(error: Exception, model: Any) -> str:
+def _explain(error: Exception, model: Any, precision: Precision) -> str:
     """Name the operation and the layer that the converter refused."""
     text = str(error)
     operations = sorted(set(re.findall(r"'(tf\.\w+)' op is neither a custom op nor a flex op", text)))
@@ -133,10 +138,11 @@ def _explain(error: Exception, model: Any) -> str:
             r"Flex ops: ([\w, ]+)|Some ops are not supported by the native TFLite runtime.*?: ([\w, ]+)", text
         )
         operations = [group.strip() for group in (flex.groups() if flex else ()) if group]
-    what = (
-        f"the operations {', '.join(operations)} are no TFLite built-ins"
-        if operations
-        else text.strip().splitlines()[0]
-    )
+    first = (text.strip().splitlines() or [type(error).__name__])[0]
+    what = f"the operations {', '.join(operations)} are no TFLite built-ins" if operations else first
+    # "Quantization to 16x8-bit not yet supported for op: 'HARD_SWISH'."
+    unsupported = sorted(set(re.findall(r"not yet supported for op: '(\w+)'", text)))
+    if unsupported:
+        what = f"TensorFlow Lite has no {precision} form of {', '.join(unsupported)}"
     where = f" (layers: {', '.join(layers[:5])})" if layers else ""
     return f"TFLite conversion of {model.name!r} failed: {what}{where}"

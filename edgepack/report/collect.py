@@ -6,7 +6,7 @@ from edgepack.errors import MissingError
 from edgepack.report import reading
 from edgepack.report.collect_target import collect_target
 from edgepack.report.reading import Doc
-from edgepack.report.schema import SCHEMA, Epoch, Gap, Layer, Report, Stage, Step, Training
+from edgepack.report.schema import SCHEMA, Epoch, Footprint, Gap, Layer, Report, Stage, Step, Training
 
 TARGET_FILES = ("manifest.json", "verify.json", "latency.json")
 
@@ -76,10 +76,25 @@ def _gaps(run: Doc, reason: str | None, names: list[str]) -> tuple[Gap, ...]:
 def _stage(doc: Doc) -> Stage:
     return Stage(
         name=reading.text(doc, "name") or "unnamed",
+        label=reading.text(doc, "label"),
         seconds=reading.number(doc, "seconds"),
         cached=reading.flag(doc, "cached"),
         status=reading.text(doc, "status") or "unknown",
         reason=reading.text(doc, "reason"),
+        peak_mib=reading.number(doc, "peak_mib"),
+    )
+
+
+def _footprint(doc: Doc) -> Footprint | None:
+    if not doc:
+        return None
+    return Footprint(
+        precision=reading.text(doc, "precision"),
+        sparsity=reading.number(doc, "sparsity"),
+        raw_bytes=reading.integer(doc, "raw_bytes"),
+        compressed_bytes=reading.integer(doc, "compressed_bytes"),
+        p50_ms=reading.number(reading.mapping(doc, "latency_ms"), "p50"),
+        reason=reading.text(doc, "reason") or reading.text(doc, "latency_reason"),
     )
 
 
@@ -105,6 +120,8 @@ def _training(doc: Doc) -> Training | None:
         seconds=reading.number(doc, "seconds"),
         parameters=reading.integer(doc, "parameters"),
         layers=reading.integer(doc, "layers"),
+        val_accuracy=reading.number(doc, "val_accuracy"),
+        footprint=_footprint(reading.mapping(doc, "footprint")),
     )
 
 
@@ -123,4 +140,8 @@ def _step(doc: Doc) -> Step:
             )
             for layer in reading.objects(doc, "layers")
         ),
+        precision=reading.text(doc, "precision"),
+        rewrites=reading.texts(doc, "rewrites"),
+        warnings=reading.texts(doc, "warnings"),
+        footprint=_footprint(reading.mapping(doc, "footprint")),
     )

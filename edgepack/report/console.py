@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from edgepack.report.cells import EMPTY, GLYPHS, cell
+from edgepack.report.paid import COLUMNS, TITLE, paid
 from edgepack.report.schema import Report, Row
 from edgepack.report.table import footnotes, remarks, rows
 
@@ -34,7 +35,7 @@ def rich_table(report: Report) -> "Group":
         Text.assemble((f" {GLYPHS[verdict]} ", STYLES[verdict]), f"{who}: ", (reason, "dim"))
         for verdict, who, reason in remarks(table)
     ]
-    return Group(_table(report, table, notes), *below)
+    return Group(_table(report, table, notes), *below, *_paid(report))
 
 
 def _table(report: Report, table: tuple[Row, ...], notes: tuple[str, ...]) -> "Table":
@@ -66,6 +67,26 @@ def _table(report: Report, table: tuple[Row, ...], notes: tuple[str, ...]) -> "T
                 Text(f"{GLYPHS[row.verdict]} {row.verdict}", style=STYLES[row.verdict]),
             )
     return grid
+
+
+def _paid(report: Report) -> "list[Table | Text]":
+    """What each step paid, below the results; nothing when nothing was weighed."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    lines = paid(report)
+    if not lines:
+        return []
+    grid = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False)
+    grid.add_column(f"{TITLE.lower()}\n  step", overflow="fold")
+    grid.add_column("file", overflow="fold")
+    for name, unit in COLUMNS:
+        grid.add_column(f"{name.replace('validation ', 'val. ')}\n{unit}", justify="right", no_wrap=True)
+    for line in lines:
+        grid.add_row(Text(f"  {line.step}"), Text(line.precision), *line.cells)
+    reasons = [Text(f" {line.step}: {line.reason}", style="dim") for line in lines if line.reason]
+    return [Text(""), grid, *reasons]
 
 
 def _quantity(row: Row, field: str, notes: tuple[str, ...]) -> "Text":

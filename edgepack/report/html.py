@@ -5,6 +5,8 @@ from typing import Any
 from edgepack.report import formatting
 from edgepack.report.cells import FORMATS, GLYPHS, cell, place
 from edgepack.report.commands import next_commands, run_command
+from edgepack.report.paid import COLUMNS as PAID_COLUMNS
+from edgepack.report.paid import TITLE, paid
 from edgepack.report.schema import Report, Scalar, Step, Target, Verdict
 from edgepack.report.table import footnotes, remarks, rows, verdicts
 
@@ -64,6 +66,9 @@ def to_html(report: Report) -> str:
         curves=_safe(curves(report)),
         distributions=_safe(distributions(report)),
         steps=[(step, comparisons(step), _tally(step)) for step in report.steps],
+        paid=paid(report),
+        paid_columns=PAID_COLUMNS,
+        paid_title=TITLE,
         images=[_image(target) for target in report.targets],
         reproduce=run_command(report, smoke=report.smoke),
         commands=next_commands(report),

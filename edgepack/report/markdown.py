@@ -3,6 +3,8 @@
 from edgepack.report.cells import GLYPHS, cell, place
 from edgepack.report.commands import next_commands
 from edgepack.report.formatting import runtime_name
+from edgepack.report.paid import COLUMNS as PAID_COLUMNS
+from edgepack.report.paid import TITLE, paid
 from edgepack.report.schema import Report, Row
 from edgepack.report.table import footnotes, remarks, rows, verdicts
 
@@ -48,10 +50,27 @@ def to_markdown(report: Report) -> str:
         open_questions = [(who, reason) for verdict, who, reason in remarks(table) if verdict == "not judged"]
         lines += [f"- not judged: {escape(who)}: {escape(reason)}" for who, reason in open_questions]
         lines += [""] if open_questions else []
+    lines += _paid(report)
+    lines += [f"- {escape(step.use)}: {escape(text)}" for step in report.steps for text in step.warnings]
+    lines += [""] if any(step.warnings for step in report.steps) else []
     commands = next_commands(report)
     if commands:
         lines += ["Next:", "", "```sh", *(command.replace("\n", " ") for command in commands), "```", ""]
     return "\n".join(lines)
+
+
+def _paid(report: Report) -> list[str]:
+    """The table of what each step paid, as lines; none when nothing was weighed."""
+    table = paid(report)
+    if not table:
+        return []
+    names = ["step", "file", *(f"{name} {unit}" for name, unit in PAID_COLUMNS)]
+    lines = [f"{TITLE}, as a `.tflite` file; latency in LiteRT on the machine that made it:", ""]
+    lines.append("| " + " | ".join(names) + " |")
+    lines.append("| --- | --- | " + " | ".join("---:" for _ in PAID_COLUMNS) + " |")
+    lines += ["| " + " | ".join([escape(line.step), escape(line.precision), *line.cells]) + " |" for line in table]
+    reasons = [f"- {escape(line.step)}: {escape(line.reason)}" for line in table if line.reason]
+    return [*lines, "", *reasons, *([""] if reasons else [])]
 
 
 def escape(text: str) -> str:

@@ -18,13 +18,18 @@ class Gap:
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of the pipeline as it went; `status` is ok, failed or skipped."""
+    """One stage of the pipeline as it went; `status` is ok, failed or skipped, `label` says on what it worked.
+
+    `peak_mib` is the most memory that one of its processes held; None for what runs in edgepack's own process.
+    """
 
     name: str
+    label: str | None
     seconds: float | None
     cached: bool
     status: str
     reason: str | None
+    peak_mib: float | None
 
 
 @dataclass(frozen=True)
@@ -50,24 +55,49 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Footprint:
+    """What a model weighs as a .tflite file of its precision, or `reason` why there is no such file.
+
+    `sparsity` is the share of zeros in convolution and dense kernels, in [0, 1]; `compressed_bytes` the size inside an
+    APK or zip archive; `p50_ms` the median latency in LiteRT on the machine that made the file.
+    """
+
+    precision: str | None
+    sparsity: float | None
+    raw_bytes: int | None
+    compressed_bytes: int | None
+    p50_ms: float | None
+    reason: str | None
+
+
+@dataclass(frozen=True)
 class Training:
-    """The first training of the float model."""
+    """The first training of the float model; its accuracy is a fraction in [0, 1]."""
 
     curve: tuple[Epoch, ...]
     seconds: float | None
     parameters: int | None
     layers: int | None
+    val_accuracy: float | None
+    footprint: Footprint | None
 
 
 @dataclass(frozen=True)
 class Step:
-    """One compression step: its metrics before and after, its curve, and its layers."""
+    """One compression step: its metrics before and after, its curve, its layers, and what it paid.
+
+    `precision` is set for a post-training step; `rewrites` and `warnings` are sentences.
+    """
 
     use: str
     seconds: float | None
     curve: tuple[Epoch, ...]
     metrics: dict[str, Scalar]
     layers: tuple[Layer, ...]
+    precision: str | None
+    rewrites: tuple[str, ...]
+    warnings: tuple[str, ...]
+    footprint: Footprint | None
 
 
 @dataclass(frozen=True)

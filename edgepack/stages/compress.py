@@ -10,7 +10,11 @@ from edgepack.stages.request import Request
 
 
 def run(request: Request) -> dict[str, Any]:
-    """Apply the step ``options["step"]`` to the model of ``inputs["model"]``; writes ``model.h5`` and ``step.json``."""
+    """Apply the step ``options["step"]`` to the model of ``inputs["model"]``; writes ``step.json`` and ``model.h5``.
+
+    A post-training step leaves the model alone, so that there is no ``model.h5``. ``inputs["trained"]`` is the trained
+    float model, before any step.
+    """
     from edgepack.keras_models.load import load
     from edgepack.keras_models.save import save
     from edgepack.stages.determinism import make_deterministic
@@ -23,16 +27,28 @@ def run(request: Request) -> dict[str, Any]:
         config = config.model_copy(update={"epochs": 1})
     data = dataset.load(request.inputs["data"])
     model = load(request.inputs["model"] / "model.h5")
-    context = TechniqueContext(training=recipe.training, seed=recipe.seed, progress=request.progress)
+    context = TechniqueContext(
+        training=recipe.training,
+        seed=recipe.seed,
+        progress=request.progress,
+        base=request.base,
+        float_model=request.inputs["trained"] / "model.h5",
+        smoke=request.smoke,
+    )
     result = extensions.load("edgepack.techniques", technique).apply(model, data, config, context=context)
     record = {
         "use": technique,
         "quantised": result.quantised,
+        "precision": result.precision,
         "curve": list(result.curve),
         "metrics": dict(result.metrics),
+        "rewrites": list(result.rewrites),
+        "warnings": list(result.warnings),
         "layers": [_note(asdict(note)) for note in result.layers],
+        "promises": [asdict(promise) for promise in result.promises],
     }
-    save(result.model, request.out / "model.h5")
+    if result.precision is None:
+        save(result.model, request.out / "model.h5")
     (request.out / "step.json").write_text(json.dumps(record, indent=1) + "\n")
     return dict(result.metrics)
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from edgepack import dataset, extensions
 from edgepack.contracts import ExportContext, Precision
+from edgepack.errors import RecipeError
 from edgepack.stages.data import load_raw
-from edgepack.stages.export import CALIBRATION_SAMPLES
 from edgepack.stages.request import Request
+from edgepack.techniques._post_training import CALIBRATION_SAMPLES
 
 
 def run(request: Request) -> dict[str, Any]:
@@ -28,6 +29,11 @@ def run(request: Request) -> dict[str, Any]:
     model = load(Path(request.recipe.model.file))  # type: ignore[attr-defined]
     require_graph(model)
     (config,) = request.recipe.export
+    if is_quantised(model) and config.precision != "int8":
+        raise RecipeError(
+            f"the model is fake-quantised, from which int8 is made; received precision {config.precision}",
+            fix="give the float model from before `use: qat`, or ask for int8",
+        )
     calibration = np.zeros((0,), dtype=np.float32)
     if request.options["calibrated"]:
         raw = load_raw(request.recipe, request.base)
@@ -51,8 +57,6 @@ def run(request: Request) -> dict[str, Any]:
 
 
 def _check_shape(model: Any, samples: Any) -> None:
-    from edgepack.errors import RecipeError
-
     expected, received = tuple(model.inputs[0].shape[1:]), samples.shape[1:]
     if len(expected) != len(received) or any(e not in (None, r) for e, r in zip(expected, received, strict=True)):
         raise RecipeError(

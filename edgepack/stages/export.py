@@ -1,21 +1,23 @@
 """Which files does the compressed model become?"""
 
+import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from edgepack import dataset, extensions
 from edgepack.contracts import ExportContext, Precision
 from edgepack.stages.request import Request
-
-CALIBRATION_SAMPLES = 256
+from edgepack.techniques._post_training import CALIBRATION_SAMPLES
 
 
 def run(request: Request) -> dict[str, Any]:
     """Convert every export of the recipe; writes ``model.<precision>.<suffix>`` and the Keras outputs to compare with.
 
     ``options``: ``float_model`` and, when the recipe quantises in training, ``quantised_model`` (paths of ``.h5``
-    files).
+    files); ``calibration_samples`` by precision, where a step of the recipe says how many; ``ready``: folders in which
+    ``model.<precision>.tflite`` has been made from these very models, by precision.
     """
     import numpy as np
 
@@ -28,6 +30,8 @@ def run(request: Request) -> dict[str, Any]:
     data = dataset.load(request.inputs["data"])
     float_model = Path(request.options["float_model"])
     quantised = request.options.get("quantised_model")
+    calibrated: dict[str, int] = request.options["calibration_samples"]
+    ready: dict[str, str] = request.options["ready"]
     configs = {(_format(config), config.precision): config for config in recipe.export}
     context = ExportContext(
         float_model=float_model,
@@ -42,10 +46,17 @@ def run(request: Request) -> dict[str, Any]:
         # A file that only another format needs stays out of the results.
         folder = request.out if (kind, precision) in configs else Path(extra)
         path = folder / f"model.{precision}.{format_.SUFFIX}"
-        if not path.exists():
-            config = configs.get((kind, precision)) or format_.Config(precision=precision)
-            request.progress({"label": "export", "text": path.name})
-            format_.convert(config, path, context=context)
+        if path.exists():
+            return path
+        config = configs.get((kind, precision)) or format_.Config(precision=precision)
+        request.progress({"label": "export", "text": path.name})
+        made_before = Path(ready[precision]) / path.name if precision in ready else None
+        if kind == "tflite" and made_before is not None and made_before.exists():
+            shutil.copyfile(made_before, path)
+            return path
+        samples = calibrated.get(precision)
+        own = context if samples is None else replace(context, calibration=data.calibration(samples))
+        format_.convert(config, path, context=own)
         return path
 
     with tempfile.TemporaryDirectory() as extra:

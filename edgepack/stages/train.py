@@ -17,8 +17,7 @@ def run(request: Request) -> dict[str, Any]:
     recipe = request.recipe
     make_deterministic(recipe.seed)
     data = dataset.load(request.inputs["data"])
-    source = extensions.load("edgepack.models", extensions.name_of(recipe.model))
-    model = source.build(recipe.model, request.base, input_shape=data.input_shape, classes=data.classes)
+    model, loaded = _model(request, data)
     require_graph(model)
     check_fits(model, data)
     epochs = recipe.training.epochs or 0
@@ -40,8 +39,24 @@ def run(request: Request) -> dict[str, Any]:
         "curve": curve,
         "parameters": int(model.count_params()),
         "layers": len(model.layers),
+        "loaded": loaded,
         **evaluate(model, data),
     }
     save(model, request.out / "model.h5")
     (request.out / "training.json").write_text(json.dumps(record, indent=1) + "\n")
     return {"val_accuracy": record["val_accuracy"]}
+
+
+def _model(request: Request, data: dataset.Dataset) -> tuple[Any, dict[str, Any] | None]:
+    """The recipe's model, and for one from a file which Keras wrote it and how far it moved on the way in."""
+    from edgepack.models import file
+
+    recipe = request.recipe
+    if isinstance(recipe.model, file.Config):
+        found = file.load(recipe.model, request.base)
+        if found.max_abs_difference is not None:
+            moved = f"its outputs move by at most {found.max_abs_difference:.1e} on random input"
+            request.progress({"text": f"saved by Keras {found.keras_version}, rebuilt in Keras 2: {moved}"})
+        return found.model, {"keras": found.keras_version, "max_abs_difference": found.max_abs_difference}
+    source = extensions.load("edgepack.models", extensions.name_of(recipe.model))
+    return source.build(recipe.model, request.base, input_shape=data.input_shape, classes=data.classes), None

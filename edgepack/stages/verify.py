@@ -14,9 +14,15 @@ from edgepack.runner.errors import RunnerError
 from edgepack.runner.infer import predict
 from edgepack.runner.sessions import for_file, load, open_session
 from edgepack.stages.request import Request
-from edgepack.verify import parity
+from edgepack.verify import parity, weights
 
 Outputs = NDArray[np.float32]
+
+YARDSTICKS = {
+    "int8": (("xnnpack", "reference"), ("builtin", "reference"), ("xnnpack", "builtin")),
+    "dynamic_range": (("xnnpack", "builtin"),),
+}
+"""LiteRT's kernels that are held against each other, by precision; int16 has one set, float none that rounds."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,8 @@ class Ran:
 def run(request: Request) -> dict[str, Any]:
     """Run every artifact on the test samples; writes ``verify.json``, ``tensors.json`` and ``golden.npz``.
 
-    ``options``: ``runtimes`` (names wanted by the targets) and ``threads``.
+    ``options``: ``runtimes`` (names wanted by the targets), ``threads``, and ``promises``: what the compression steps
+    promised of the weights.
     """
     data = dataset.load(request.inputs["data"])
     exported = request.inputs["export"]
@@ -72,6 +79,7 @@ def run(request: Request) -> dict[str, Any]:
         "baseline": {"accuracy": baseline_accuracy},
         "artifacts": records,
         "pairs": pairs,
+        "weights": _weights(files, request.options["promises"]),
     }
     (request.out / "verify.json").write_text(json.dumps(document, indent=1) + "\n")
     (request.out / "tensors.json").write_text(
@@ -82,20 +90,35 @@ def run(request: Request) -> dict[str, Any]:
     return {"baseline_accuracy": baseline_accuracy}
 
 
+def _weights(files: list[Path], promises: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the weights of each ``.tflite`` file are, and whether they hold what was promised."""
+    records = []
+    for path in files:
+        if path.suffix == ".tflite":
+            stored = weights.weights(path)
+            judged = [item.to_dict() for item in weights.judge(stored, promises, artifact=path.name)]
+            records.append({"file": path.name, **weights.summary(stored), "gates": judged})
+    return records
+
+
 def tolerance(ran: Ran, pairs: list[dict[str, Any]], golden: int) -> dict[str, float]:
     """How far another machine may be from the golden outputs of an artifact.
 
     Integer kernels round differently, and a deep network adds that up, so the limit for int8 is what LiteRT's own
-    kernels differ by on this model, measured here, and one step of the output; for float it is rounding.
+    kernels differ by on this model, measured here, and one step of the output; for float it is rounding. Dynamic range
+    rounds activations inside, and has float outputs: what its kernels differ by, and rounding.
     """
     one_sample = 1.0 / golden
-    output = ran.outputs[0]
-    if output["scale"] is None:
-        return {"max_abs": parity.float_limit(ran.real), "top1": 1.0 - one_sample}
-    own = [pair for pair in pairs if pair["yardstick"]]
-    widest = max((pair["max_abs_difference"] for pair in own), default=16 * output["scale"])
+    scale = ran.outputs[0]["scale"]
+    own = [pair for pair in pairs if pair["yardstick"] and _precision(pair["a"]["file"]) == _precision(ran.file)]
+    widest = max((pair["max_abs_difference"] for pair in own), default=16 * scale if scale else 0.0)
     least = min((pair["top1_agreement"] for pair in own), default=1.0)
-    return {"max_abs": widest + output["scale"], "top1": max(0.0, round(least - one_sample, 6))}
+    step = scale or parity.float_limit(ran.real)
+    return {"max_abs": widest + step, "top1": max(0.0, round(least - one_sample, 6))}
+
+
+def _precision(file: str) -> str:
+    return file.split(".")[1]
 
 
 def _run(path: Path, runtime: str, x: Outputs, threads: int, **options: Any) -> Ran:
@@ -152,21 +175,21 @@ def _record(
 
 
 def _pairs(runs: list[Ran], folder: Path, x: Outputs, threads: int, request: Request) -> list[dict[str, Any]]:
-    """Compare runtimes with each other, and LiteRT's kernels among themselves as the yardstick for int8."""
+    """Compare runtimes with each other, and LiteRT's kernels among themselves as the yardstick where they round."""
     pairs = []
     by_key = {(ran.file, ran.runtime): ran for ran in runs}
-    for precision in sorted({ran.file.split(".")[1] for ran in runs}):
+    for precision in sorted({_precision(ran.file) for ran in runs}):
         lite = by_key.get((f"model.{precision}.tflite", "litert"))
         onnx = next((r for r in runs if r.file == f"model.{precision}.onnx"), None)
         own: list[dict[str, Any]] = []
-        if lite is not None and precision == "int8":
+        if lite is not None and precision in YARDSTICKS:
             kernels = {"xnnpack": lite}
-            for name in ("builtin", "reference"):
+            for name in dict.fromkeys(name for pair in YARDSTICKS[precision] for name in pair if name != "xnnpack"):
                 request.progress(
                     {"label": "verify", "text": f"{lite.file} with LiteRT's {name} kernels, {len(x)} samples"}
                 )
                 kernels[name] = _run(folder / lite.file, "litert", x, threads, kernels=name)
-            for first, second in (("xnnpack", "reference"), ("builtin", "reference"), ("xnnpack", "builtin")):
+            for first, second in YARDSTICKS[precision]:
                 own.append(_pair(kernels[first], kernels[second], len(x), first=first, second=second, yardstick=True))
         if lite is not None and onnx is not None:
             pair = _pair(lite, onnx, len(x), first="xnnpack", second=None, yardstick=False)

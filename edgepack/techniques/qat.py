@@ -1,78 +1,86 @@
 """How is a model trained so that it stays accurate in 8-bit integers?
 
-Quantisation-aware training with TFMOT's default 8-bit scheme: Jacob et al., 1712.05877.
+Quantisation-aware training: Jacob et al., 1712.05877, on TFMOT's wrappers. Ranges start at what real samples show,
+depthwise kernels have a scale for each channel, and what the model is after each epoch is compared with the real file.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
 
-from edgepack import contracts
-from edgepack.contracts import TechniqueContext, TechniqueResult
+from edgepack.contracts import LayerNote, TechniqueContext, TechniqueResult
+from edgepack.techniques._training import TrainedConfig, identity
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from edgepack.dataset import Dataset
 
+__all__ = ["QUANTISES", "Config", "apply", "identity"]
 
-class Config(contracts.TechniqueConfig):
-    """Quantisation-aware training; zeros from an earlier pruning step stay zeros."""
+QUANTISES = True  # from here on, the int8 files are made from this step's model
+MONITORED = 64
+
+
+class Config(TrainedConfig):
+    """Quantisation-aware training; zeros and clusters from earlier steps stay."""
 
     use: Literal["qat"] = "qat"
     epochs: NonNegativeInt = Field(2, description="training epochs of this step; 0 = calibrated ranges only")
     learning_rate: PositiveFloat = Field(1e-4, le=10, description="peak learning rate, cosine decay")
-    calibration_samples: PositiveInt = Field(512, description="training samples that set the first activation ranges")
+    calibration_samples: NonNegativeInt = Field(
+        512, description="training samples that set the first activation ranges; 0 = they start at +-6, as in TFMOT"
+    )
+    range_decay: NonNegativeFloat = Field(
+        0.99, le=1, description="share of an activation range that each training step keeps; 1 = ranges never move"
+    )
+    batch_normalization: Literal["fold", "freeze", "train"] = Field(
+        "fold", description="fold it into the kernels, freeze its statistics and factors, or train it on"
+    )
+    monitor: bool = Field(True, description="compare the model with the real .tflite after each epoch")
     exclude: tuple[str, ...] = Field((), description="names of layers kept in float")
 
 
 def apply(model: Any, data: "Dataset", config: Config, *, context: TechniqueContext) -> TechniqueResult:
-    """Insert fake quantisation, set the activation ranges from real samples, then train.
-
-    TFMOT starts every range at +-6 and moves it by 0.1 % a step, so that short training leaves ranges that mean
-    nothing; here each starts at the smallest and largest value seen on ``calibration_samples``.
+    """Rewrite what cannot be quantised, insert fake quantisation, set the ranges from real samples, then train.
 
     Raises:
         RecipeError: ``exclude`` names no layer of the model, or no layer can be quantised.
+        VerificationError: A range never moved from where all ranges start.
     """
-    from edgepack.contracts import LayerNote
-    from edgepack.errors import RecipeError
     from edgepack.keras_models import inspect
+    from edgepack.keras_models.rewriting import rewrite
+    from edgepack.quantization.apply import fake_quantise
+    from edgepack.quantization.monitor import gap, monitor
+    from edgepack.quantization.ranges import calibrate
     from edgepack.techniques._layers import check_names, refuse_quantised
-    from edgepack.training.fit import evaluate, fit
+    from edgepack.techniques._preserve import held
+    from edgepack.techniques._training import train
+    from edgepack.training.fit import evaluate
 
     refuse_quantised(model, "qat")
     check_names(model, config.exclude, key="exclude")
     before = evaluate(model, data)
-    notes = [
-        LayerNote(note.layer, note.class_name, "passed through", "kept in float by the recipe")
-        if note.layer in config.exclude
-        else note
-        for note in inspect.quantisation(model)
-    ]
-    if not any(note.status == "quantised" for note in notes):
-        reasons = "; ".join(f"{note.layer}: {note.reason}" for note in notes if note.reason)
-        raise RecipeError(
-            f"compress: `use: qat` found no layer to quantise ({reasons})", fix="see `edgepack doctor MODEL`"
-        )
-    left_alone = {note.layer for note in notes if note.status == "blocked"} | set(config.exclude)
-    quantised = fake_quantise(model, left_alone, keep_zeros=_has_zeros(model))
-    ranges = calibrate(quantised, data.calibration(config.calibration_samples))
-    fitted = fit(
-        quantised,
-        data,
-        context.training,
-        epochs=config.epochs,
-        learning_rate=config.learning_rate,
-        schedule="cosine",
-        seed=context.seed,
-        progress=context.progress,
-        label="qat",
+    rewritten = rewrite(model, quantisation=True)
+    in_float = {name for name, layers in rewritten.origins.items() if set(layers) & set(config.exclude)}
+    in_float |= set(config.exclude)
+    notes = inspect.quantisation(rewritten.model, in_float=in_float)
+    _require_any(notes)
+    quantised = fake_quantise(
+        rewritten.model, in_float=in_float, batch_normalization=config.batch_normalization, decay=config.range_decay
     )
+    ranges = calibrate(quantised, data.calibration(config.calibration_samples))
+    watched = data.inputs("validation", MONITORED)
+    with held(quantised) as kept:
+        trained = train(
+            quantised,
+            data,
+            config,
+            context,
+            label="qat",
+            callbacks=[monitor(watched, context.progress)] if config.monitor else [],
+        )
+    _require_moved(quantised, watched)
     after = evaluate(quantised, data)
+    found = gap(quantised, watched) if config.monitor else None
     return TechniqueResult(
         model=quantised,
         quantised=True,
@@ -81,90 +89,39 @@ def apply(model: Any, data: "Dataset", config: Config, *, context: TechniqueCont
             "val_accuracy_before": before["val_accuracy"],
             "val_accuracy_after": after["val_accuracy"],
             "calibrated_ranges": len(ranges),
+            **({"kernels_held": len(kept)} if kept else {}),
+            **({"tflite_sqnr_db": found.sqnr_db, "tflite_top1": found.top1} if found else {}),
+            **trained.metrics,
         },
-        curve=fitted.curve,
+        curve=trained.curve,
+        rewrites=rewritten.sentences,
+        warnings=(*rewritten.warnings, *trained.warnings),
     )
 
 
-def fake_quantise(model: Any, left_alone: set[str], *, keep_zeros: bool) -> Any:
-    """Return a copy of the model with TFMOT's fake-quantisation wrappers.
+def _require_any(notes: list[LayerNote]) -> None:
+    from edgepack.errors import RecipeError
 
-    Args:
-        model: Float tf_keras model, Sequential or Functional.
-        left_alone: Names of layers that stay in float.
-        keep_zeros: Use the scheme that holds zero weights at zero (PQAT).
-    """
-    import tensorflow_model_optimization as tfmot
-    import tf_keras
-
-    quantization = tfmot.quantization.keras
-
-    def annotate(layer: Any) -> Any:
-        if layer.name in left_alone or isinstance(layer, tf_keras.layers.InputLayer):
-            return layer
-        return quantization.quantize_annotate_layer(layer)
-
-    annotated = tf_keras.models.clone_model(model, clone_function=annotate)
-    if keep_zeros:
-        return quantization.quantize_apply(
-            annotated, tfmot.experimental.combine.Default8BitPrunePreserveQuantizeScheme()
+    if not any(note.status == "quantised" for note in notes):
+        reasons = "; ".join(f"{note.layer}: {note.reason}" for note in notes if note.reason)
+        raise RecipeError(
+            f"compress: `use: qat` found no layer to quantise ({reasons})", fix="see `edgepack doctor MODEL`"
         )
-    return quantization.quantize_apply(annotated)
 
 
-def calibrate(model: Any, samples: "NDArray[np.float32]", *, batch_size: int = 128) -> dict[str, tuple[float, float]]:
-    """Set every range of a fake-quantised model: of weights from the weights, of activations from real samples.
+def _require_moved(model: Any, samples: Any) -> None:
+    from edgepack.errors import VerificationError
+    from edgepack.quantization.ranges import stuck
 
-    Args:
-        model: Model from `fake_quantise`; changed in place.
-        samples: float32 model inputs of shape (n, ...).
-        batch_size: Samples per forward pass.
-
-    Returns:
-        Smallest and largest value of each quantised tensor, by the name of its range variable; 0 is always inside.
-    """
-    # TFMOT starts weight ranges at +-6 as well: left there, the samples would meet weights in steps of 0.05.
-    for layer in model.layers:
-        for weight, quantizer, variables in getattr(layer, "_weight_vars", ()):
-            quantizer(weight, training=True, weights=variables)
-    seen: dict[int, tuple[Any, float, float]] = {}
-    with _observed(seen):
-        for start in range(0, len(samples), batch_size):
-            model(samples[start : start + batch_size], training=False)
-    ranges = {}
-    for weights, low, high in seen.values():
-        weights["min_var"].assign(low)
-        weights["max_var"].assign(high)
-        ranges[weights["min_var"].name.removesuffix("_min:0")] = (low, high)
-    return ranges
-
-
-@contextmanager
-def _observed(seen: dict[int, tuple[Any, float, float]]) -> Iterator[None]:
-    """While open, activation quantisers record the range of what they are given and pass it on unchanged."""
-    import tensorflow as tf
-    from tensorflow_model_optimization.python.core.quantization.keras import quantizers
-
-    def observe(self: Any, inputs: Any, training: Any, weights: Any, **_: Any) -> Any:
-        _, low, high = seen.get(id(weights["min_var"]), (weights, 0.0, 0.0))
-        low, high = min(low, float(tf.reduce_min(inputs))), max(high, float(tf.reduce_max(inputs)))
-        seen[id(weights["min_var"])] = (weights, low, max(high, low + 1e-6))
-        return inputs
-
-    kinds = (quantizers.MovingAverageQuantizer, quantizers.AllValuesQuantizer)
-    originals = [kind.__call__ for kind in kinds]
-    for kind in kinds:
-        kind.__call__ = observe
-    try:
-        yield
-    finally:
-        for kind, original in zip(kinds, originals, strict=True):
-            kind.__call__ = original
-
-
-def _has_zeros(model: Any, share: float = 0.05) -> bool:
-    """True when some kernel holds enough exact zeros that an earlier step must have pruned it."""
-    import numpy as np
-
-    kernels = [weight.numpy() for weight in model.trainable_weights if "kernel" in weight.name]
-    return any(np.count_nonzero(kernel == 0) > share * kernel.size for kernel in kernels)
+    found = stuck(model, samples)
+    if found:
+        lines = ", ".join(
+            f"{item.scale} is at {item.range[0]:.3g} .. {item.range[1]:.3g}, "
+            f"samples are in {item.seen[0]:.3g} .. {item.seen[1]:.3g}"
+            for item in found[:5]
+        )
+        more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+        raise VerificationError(
+            f"compress: `use: qat` left {len(found)} activation ranges where every range starts: {lines}{more}",
+            fix="set calibration_samples (512 is the default), or train for more epochs with a smaller range_decay",
+        )

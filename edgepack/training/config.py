@@ -27,4 +27,7 @@ class Training(Config):
         "constant", description="course of the learning rate over all steps"
     )
     weight_decay: NonNegativeFloat = Field(0.0, lt=1, description="decoupled weight decay (1711.05101)")
+    label_smoothing: NonNegativeFloat = Field(
+        0.0, lt=1, description="share of each label spread evenly over all classes (1512.00567)"
+    )
     augment: Augment = Field(default_factory=Augment)

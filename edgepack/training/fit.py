@@ -9,6 +9,7 @@ from edgepack.contracts import Progress
 from edgepack.dataset import Dataset, preprocess
 from edgepack.errors import RecipeError
 from edgepack.training.config import Augment, Training
+from edgepack.training.distillation import Lesson, student
 from edgepack.training.schedules import SCHEDULES, Schedule
 
 PROGRESS_INTERVAL_S = 0.5
@@ -16,7 +17,13 @@ PROGRESS_INTERVAL_S = 0.5
 
 @dataclass(frozen=True)
 class Fitted:
-    """One entry per epoch: ``epoch``, ``loss``, ``accuracy``, ``val_loss``, ``val_accuracy``, ``learning_rate``."""
+    """What training left, besides the weights.
+
+    Attributes:
+        curve: One entry per epoch: ``epoch``, ``loss``, ``accuracy``, ``val_loss``, ``val_accuracy``,
+            ``learning_rate``, and whatever callbacks add.
+        best_epoch: The epoch whose weights were kept, from 1 on.
+    """
 
     curve: tuple[dict[str, float], ...]
     best_epoch: int
@@ -35,6 +42,7 @@ def fit(
     label: str,
     callbacks: Sequence[Any] = (),
     best_from_epoch: int = 0,
+    lesson: Lesson | None = None,
 ) -> Fitted:
     """Fit a tf_keras classifier in place and leave it with its best weights.
 
@@ -53,15 +61,17 @@ def fit(
         label: What to call this work in progress events.
         callbacks: Further tf_keras callbacks, called before edgepack's own.
         best_from_epoch: First epoch whose weights may be kept.
+        lesson: Teachers, if the model is to learn from any; the entries of the curve then have ``distillation_loss``.
     """
     check_fits(model, data)
     if epochs == 0:
         return Fitted((), 0)
     steps = max(1, -(-len(data.train.y) // training.batch_size))
     rate = SCHEDULES[schedule](learning_rate, epochs * steps)
-    compile_model(model, training, rate(0))
-    best = _best_weights(best_from_epoch)
-    history = model.fit(
+    trained = model if lesson is None else student(model, lesson, probabilities=ends_with_softmax)
+    compile_model(trained, training, rate(0))
+    best = _best_weights(model, best_from_epoch)
+    history = trained.fit(
         training_batches(data, training, seed=seed),
         validation_data=evaluation_batches(data, "validation"),
         epochs=epochs,
@@ -70,9 +80,9 @@ def fit(
     ).history
     if best.weights is not None:
         model.set_weights(best.weights)
-    names = {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"}
+    names = sorted(set(history) - {"val_distillation_loss"})  # nobody teaches while a model is validated
     curve = tuple(
-        {"epoch": epoch + 1, **{name: float(history[name][epoch]) for name in sorted(names & set(history))}}
+        {"epoch": epoch + 1, **{name: float(history[name][epoch]) for name in names}}
         for epoch in range(len(history.get("loss", ())))
     )
     return Fitted(curve, best.epoch + 1)
@@ -125,8 +135,23 @@ def compile_model(model: Any, training: Training, learning_rate: float) -> None:
     if training.weight_decay:
         optimizer.weight_decay = training.weight_decay
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    loss = tf_keras.losses.SparseCategoricalCrossentropy(from_logits=not ends_with_softmax(model))
-    model.compile(optimizer, loss, metrics=["accuracy"])
+    model.compile(optimizer, _loss(training.label_smoothing, logits=not ends_with_softmax(model)), metrics=["accuracy"])
+
+
+def _loss(smoothing: float, *, logits: bool) -> Any:
+    """Cross-entropy with integer labels of which ``smoothing`` is spread over all classes (1512.00567, section 7)."""
+    import tensorflow as tf
+    import tf_keras
+
+    if not smoothing:
+        return tf_keras.losses.SparseCategoricalCrossentropy(from_logits=logits)
+
+    class Smoothed(tf_keras.losses.Loss):  # type: ignore[misc] # tf_keras has no type information
+        def call(self, y_true: Any, y_pred: Any) -> Any:
+            labels = tf.one_hot(tf.cast(tf.reshape(y_true, [-1]), tf.int32), tf.shape(y_pred)[-1])
+            return tf_keras.losses.categorical_crossentropy(labels, y_pred, logits, smoothing)
+
+    return Smoothed()
 
 
 def ends_with_softmax(model: Any) -> bool:
@@ -222,7 +247,7 @@ def _learning_rate(rate: Schedule) -> Any:
     return LearningRate()
 
 
-def _best_weights(from_epoch: int) -> Any:
+def _best_weights(kept: Any, from_epoch: int) -> Any:
     import tf_keras
 
     class BestWeights(tf_keras.callbacks.Callback):  # type: ignore[misc]
@@ -235,7 +260,7 @@ def _best_weights(from_epoch: int) -> Any:
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             score = (logs["val_accuracy"], -logs["val_loss"])
             if epoch >= from_epoch and (self.score is None or score > self.score):
-                self.score, self.weights, self.epoch = score, self.model.get_weights(), epoch
+                self.score, self.weights, self.epoch = score, kept.get_weights(), epoch
 
     return BestWeights()
 

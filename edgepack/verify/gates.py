@@ -8,7 +8,10 @@ from edgepack.errors import BudgetError, EdgepackError, VerificationError
 from edgepack.recipe import Gates
 from edgepack.target import Budgets
 
-QUALITY = ("max_accuracy_drop", "min_accuracy", "min_top1_agreement", "float_parity", "runtime_parity")
+KEPT = ("kept_sparsity", "kept_pattern", "kept_clusters")
+"""What compression steps promised of the weights; see `edgepack.verify.weights`."""
+
+QUALITY = ("max_accuracy_drop", "min_accuracy", "min_top1_agreement", "float_parity", "runtime_parity", *KEPT)
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class Judgement:
         limit: The limit.
         value: The figure.
         status: ``ok``, ``failed`` or ``not judged``.
-        reason: Why it was not judged, or None.
+        reason: Why it was not judged, or which part of the artifact decided; None where there is nothing to say.
     """
 
     gate: str
@@ -102,6 +105,7 @@ def error_for(failed: list[Judgement], target: str) -> EdgepackError | None:
         return None
     lines = [
         f"{target}: {item.artifact} misses {item.gate}: {_figure(item.value)}, limit {_figure(item.limit)}"
+        + (f" ({item.reason})" if item.reason else "")
         for item in failed
     ]
     if any(item.gate in QUALITY for item in failed):

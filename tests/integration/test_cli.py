@@ -59,7 +59,9 @@ def test_doctor_examines_every_layer_of_a_model(edgepack: Edgepack, small_run: P
     words = ["doctor", path, *(["--json"] if what == "file" else [])]
     done = edgepack(*words, cwd=small_run)
     if what == "file":
-        found = {row["layer"]: row for row in document(done)["layers"]}
+        examined = document(done)
+        found = {row["layer"]: row for row in examined["layers"]}
+        assert examined["rewrites"] == [] and all(row["rewrite"] == [] for row in found.values())
         assert found["conv"]["quantisation"] == "quantised"
         assert found["classifier"]["pruning"] == "pruned"
         assert found["relu"]["pruning"] != "pruned" and found["relu"]["pruning_reason"]
@@ -227,6 +229,7 @@ def test_one_stage_can_be_run_again(edgepack: Edgepack, work: Path) -> None:
     assert {line[1]: line[-3:] == ["up", "to", "date"] for line in lines} == {
         "data": True,
         "train": True,
+        "footprint": True,
         "export": True,
         "verify": False,
         "bundle": True,

@@ -16,7 +16,10 @@ SHORT = (
     *("--set", "gates.max_accuracy_drop=1"),
     *("--set", "bench.warmup_s=0.2", "--set", "bench.min_time_s=0.5"),
 )
-STAGES = ("data", "train", "compress-1-prune", "compress-2-qat", "export", "verify", "image", "bench")
+STAGES = (
+    "data", "train", "footprint-float", "compress-1-prune", "footprint-1-prune", "compress-2-qat", "footprint-2-qat",
+    "export", "verify", "image", "bench",
+)  # fmt: skip
 TARGET = "linux-amd64-cpu"
 SAME = (
     *(f"model.{precision}.{kind}" for precision in ("float32", "int8") for kind in ("tflite", "onnx")),

@@ -22,6 +22,7 @@ FUNCTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "formats": {"convert": ("config", "out", "context")},
     "zoo": {"build": ("config", "input_shape", "classes")},
     "transports": {"connect": ("address",)},
+    "rewrites": {"apply": ("graph",)},
     "runner/sessions": {"version": ()},
 }
 CONFIGS: dict[str, type[BaseModel]] = {
@@ -135,6 +136,11 @@ def test_a_session_says_what_it_needs_and_what_it_runs(kind: str, name: str) -> 
     for method in ("set_inputs", "get_outputs", "run", "close", "__enter__", "__exit__"):
         assert callable(getattr(session.Session, method))
     assert tuple(inspect.signature(session.Session).parameters)[:2] == ("path", "threads")
+
+
+@pytest.mark.parametrize(("kind", "name"), every("rewrites"))
+def test_a_rewrite_says_for_whom_it_is(kind: str, name: str) -> None:
+    assert module(kind, name).SCOPE in ("structure", "quantisation")
 
 
 SECTIONS = ["edgepack.recipe:Recipe", "edgepack.target:Target"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-LIMIT_S = 0.2
+LIMIT = 1.5
 HEAVY = {"tensorflow", "tf_keras", "numpy", "pydantic", "rich", "docker", "onnx", "onnxruntime", "matplotlib", "ruamel"}
 VERBS = ("run", "plan", "doctor", "targets", "schema", "convert", "verify", "image", "bench", "report")
 # Coverage starts itself in child processes; what is measured here is edgepack.
@@ -32,8 +32,10 @@ def cpu_s(argv: list[str]) -> float:
     return used.ru_utime + used.ru_stime
 
 
-def test_help_takes_less_than_a_fifth_of_a_second_of_processor_time() -> None:
-    assert min(cpu_s([*MAIN, "--help"]) for _ in range(5)) < LIMIT_S
+def test_help_costs_little_more_than_its_command_line_library() -> None:
+    """0.13 s on a quiet machine, of which importing typer is 0.12; one import of NumPy would treble it."""
+    pairs = [(cpu_s([*MAIN, "--help"]), cpu_s([sys.executable, "-c", "import typer.main"])) for _ in range(5)]
+    assert min(ours for ours, _ in pairs) < LIMIT * min(theirs for _, theirs in pairs)
 
 
 @pytest.mark.parametrize("words", [("--help",), ("--version",)])

@@ -48,6 +48,22 @@ LAYERS = (
 )
 
 
+def footprint(precision: str, raw_bytes: int, compressed_bytes: int, sparsity: float, p50_ms: float) -> Document:
+    """What a stage of its own found out about the model after a step."""
+    return {
+        "precision": precision,
+        "sparsity": sparsity,
+        "raw_bytes": raw_bytes,
+        "compressed_bytes": compressed_bytes,
+        "val_accuracy": None,
+        "reason": None,
+        "latency_ms": {"p50": p50_ms, "p90": 1.2 * p50_ms},
+        "latency_reason": None,
+        "threads": 2,
+        "runs": 800,
+    }
+
+
 def run_document(targets: list[str], *, smoke: bool = False) -> Document:
     """run.json"""
     prune = [
@@ -67,10 +83,25 @@ def run_document(targets: list[str], *, smoke: bool = False) -> Document:
         "recipe_sha256": "5f2c" * 16,
         "smoke": smoke,
         "stages": [
-            {"name": name, "seconds": 0.4 + 3.1 * index, "cached": index == 0, "status": "ok", "reason": None}
+            {
+                "name": name,
+                "label": "1-prune" if name == "compress" else "",
+                "seconds": 0.4 + 3.1 * index,
+                "cached": index == 0,
+                "status": "ok",
+                "reason": None,
+                "peak_mib": None if name in ("image", "bench") else 612.5 + index,
+            }
             for index, name in enumerate(names)
         ],
-        "training": {"curve": curve(20, 0.31, 0.989), "seconds": 14.2, "parameters": 13_418, "layers": 11},
+        "training": {
+            "curve": curve(20, 0.31, 0.989),
+            "seconds": 14.2,
+            "parameters": 13_418,
+            "layers": 11,
+            "val_accuracy": 0.9861,
+            "footprint": footprint("float32", 57_912, 53_108, 0.0, 0.0243),
+        },
         "steps": [
             {
                 "use": "prune",
@@ -78,6 +109,10 @@ def run_document(targets: list[str], *, smoke: bool = False) -> Document:
                 "curve": curve(6, 0.93, 0.986),
                 "metrics": {"sparsity": 0.5, "val_accuracy_before": 0.9861, "val_accuracy_after": 0.9833},
                 "layers": prune,
+                "precision": None,
+                "rewrites": ["rescaling: folded into the convolution conv2d"],
+                "warnings": ["the layer dense is small: pruning it saves 40 bytes"],
+                "footprint": footprint("float32", 57_912, 31_744, 0.5, 0.0241),
             },
             {
                 "use": "qat",
@@ -90,6 +125,10 @@ def run_document(targets: list[str], *, smoke: bool = False) -> Document:
                     "ranges": {"calibration_batches": 8, "widest": 5.73},
                 },
                 "layers": quantise,
+                "precision": None,
+                "rewrites": [],
+                "warnings": [],
+                "footprint": footprint("int8", 21_344, 13_210, 0.513, 0.0121),
             },
         ],
         "environment": {

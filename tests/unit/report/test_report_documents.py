@@ -108,17 +108,35 @@ def test_unreadable_report_json(text: str, message: str) -> None:
     assert "edgepack report" in caught.value.fix
 
 
-def test_markdown_has_the_verdict_first_and_one_table(mixed: Path) -> None:
+def test_markdown_has_the_verdict_first_then_results_then_what_each_step_paid(mixed: Path) -> None:
     report = collect(mixed)
     lines = to_markdown(report).splitlines()
     assert lines[2].startswith("- ✓ **linux-amd64-cpu**: **Ship model.float32.tflite in LiteRT.**")
-    table = [line for line in lines if line.startswith("|")]
-    assert len(table) == 2 + len(rows(report))
+    tables = [line for line in lines if line.startswith("|")]
+    table, below = tables[: 2 + len(rows(report))], tables[2 + len(rows(report)) :]
+    assert below == [
+        "| step | file | sparsity % | raw KiB | compressed KiB | latency ms | validation accuracy % |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
+        "| trained | float32 | 0.00 | 56.6 | 51.9 | 0.0243 | 98.61 |",
+        "| 1. prune | float32 | 50.00 | 56.6 | 31.0 | 0.0241 | 98.33 |",
+        "| 2. qat | int8 | 51.30 | 20.8 | 12.9 | 0.0121 | 98.06 |",
+    ]
     for line in table:
         assert len(re.findall(r"(?<!\\)\|", line)) == len(COLUMNS) + 1
     first = lines.index(table[0])
     assert lines[first : first + len(table)] == table
     assert "missed by 0.15 points" in "\n".join(lines[:first])
+
+
+def test_a_step_without_a_file_says_why(run: Path) -> None:
+    document = json.loads((run / "run.json").read_text())
+    missing = dict.fromkeys(("sparsity", "raw_bytes", "compressed_bytes", "latency_ms"))
+    document["steps"][1]["footprint"] |= {**missing, "reason": "the operation Digamma is no built-in"}
+    (run / "run.json").write_text(json.dumps(document))
+    text = to_markdown(collect(run))
+    assert "| 2. qat | int8 | – | – | – | – | 98.06 |" in text
+    assert "- 2. qat: the operation Digamma is no built-in" in text
+    assert "2. qat: the operation Digamma is no built-in" in to_html(collect(run))
 
 
 @given(st.text(st.characters(codec="utf-8")))
@@ -177,6 +195,10 @@ def test_html_shows_every_part(html: str) -> None:
     for text in (
         "softmax stays in float while training",
         "onnxruntime 1.0",
+        "rescaling: folded into the convolution conv2d",
+        "the layer dense is small: pruning it saves 40 bytes",
+        "compress 1-prune",
+        ">614<",
         "yardstick",
         "AMD EPYC 7B13, 2 cores",
     ):
@@ -213,7 +235,7 @@ def test_before_and_after_are_paired() -> None:
         "sparsity": 0.5,
         "a_after": 1,
     }
-    step = Step(use="prune", seconds=None, curve=(), metrics=metrics, layers=())
+    step = Step("prune", None, (), metrics, (), precision=None, rewrites=(), warnings=(), footprint=None)
     assert comparisons(step) == [
         ("validation accuracy", "90.00 %", "80.00 %"),
         ("sparsity", None, "50.00 %"),

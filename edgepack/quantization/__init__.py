@@ -1,0 +1,1 @@
+"""Where fake quantisation goes in a model, what it does there, and how its ranges are set."""

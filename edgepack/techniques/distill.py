@@ -1,0 +1,96 @@
+"""How does a small model learn more than its labels say: from the outputs of a better one?
+
+Hinton, Vinyals & Dean, "Distilling the knowledge in a neural network", 1503.02531.
+"""
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from edgepack import contracts
+from edgepack.contracts import LayerNote, TechniqueContext, TechniqueResult
+from edgepack.techniques._training import TrainedConfig, identity, train
+from edgepack.training.distillation import Distillation
+
+if TYPE_CHECKING:
+    from edgepack.dataset import Dataset
+
+__all__ = ["Config", "apply", "identity"]
+
+
+class _Named(contracts.TechniqueConfig):
+    """Makes ``use`` the first key."""
+
+    use: str = ""
+
+
+class Config(Distillation, _Named):
+    """Trains the model on with a teacher; other steps that train take one by their key ``distill``."""
+
+    use: Literal["distill"] = "distill"
+    epochs: PositiveInt = Field(10, description="training epochs of this step")
+    learning_rate: PositiveFloat = Field(1e-3, le=10, description="peak learning rate")
+    schedule: Literal["constant", "cosine", "one_cycle"] = Field(
+        "cosine", description="course of the learning rate over all steps"
+    )
+
+
+def apply(model: Any, data: "Dataset", config: Config, *, context: TechniqueContext) -> TechniqueResult:
+    """Train a copy of a float tf_keras model on with a teacher; zeros and clusters of earlier steps stay.
+
+    Raises:
+        RecipeError: The model is fake-quantised already, is its own teacher, or the teacher does not fit.
+        MissingError: The teacher's file is not there.
+    """
+    import tf_keras
+
+    from edgepack.techniques._layers import refuse_quantised
+    from edgepack.training.fit import evaluate
+
+    refuse_quantised(model, "distill")
+    if not config.teachers and context.float_model is not None:
+        _refuse_own_teacher(model, context)
+    before = evaluate(model, data)
+    student = tf_keras.models.clone_model(model)
+    student.set_weights(model.get_weights())
+    settings = TrainedConfig(
+        epochs=config.epochs,
+        learning_rate=config.learning_rate,
+        distill=Distillation(**{key: getattr(config, key) for key in Distillation.model_fields}),
+    )
+    trained = train(student, data, settings, context, label="distill", schedule=config.schedule)
+    after = evaluate(student, data)
+    return TechniqueResult(
+        model=student,
+        quantised=False,
+        layers=[
+            LayerNote(layer.name, type(layer).__name__, "passed through", "trained with the teacher")
+            if layer.trainable_weights
+            else LayerNote(layer.name, type(layer).__name__, "passed through", "no weights to train")
+            for layer in student.layers
+        ],
+        metrics={
+            **trained.metrics,
+            "val_accuracy_before": before["val_accuracy"],
+            "val_accuracy_after": after["val_accuracy"],
+        },
+        curve=trained.curve,
+        warnings=trained.warnings,
+    )
+
+
+def _refuse_own_teacher(model: Any, context: TechniqueContext) -> None:
+    import numpy as np
+
+    from edgepack.errors import RecipeError
+    from edgepack.keras_models.load import load
+
+    assert context.float_model is not None
+    teacher = load(context.float_model).get_weights()
+    mine = model.get_weights()
+    if len(mine) == len(teacher) and all(map(np.array_equal, mine, teacher)):
+        raise RecipeError(
+            "compress: `use: distill` has no teacher: without the key `teacher` it is the trained float model, which "
+            "is the student itself",
+            fix="set `teacher` to a model file or to a wider zoo model",
+        )
