@@ -1,0 +1,303 @@
+"""What does each compression technique cost in accuracy, and what does it pay in bytes and in time?
+
+    python benchmarks/compression.py               # one picture from `benchmarks/results/compression.json`
+    python benchmarks/compression.py --run         # measure what is missing first: about two hours on two cores
+
+The model is that of ``examples/fashion_mnist``, trained in float once per seed; each technique goes on from it with the
+same budget of epochs. "TFMOT QAT" is ``quantize_model`` of TFMOT as it comes with the same data, schedule and epochs.
+Accuracy is that of the ``.tflite`` file on the 10,000 test images. Latency is measured last, all files in turn, one
+thread. Results: ``benchmarks/results/compression.json`` and ``docs/images/compression.png``.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLE = ROOT / "examples" / "fashion_mnist" / "recipe.yaml"
+WORK = ROOT / "out" / "benchmarks" / "compression"
+RESULTS = ROOT / "benchmarks" / "results" / "compression.json"
+PICTURE = ROOT / "docs" / "images" / "compression.png"
+ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": f"{ROOT}:{ROOT / 'benchmarks'}",
+    "TF_USE_LEGACY_KERAS": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+}
+ROUNDS, RUNS = 15, 60
+
+PRUNE: dict[str, Any] = {"use": "prune", "sparsity": 0.7, "epochs": 1, "learning_rate": 1e-3}
+CLUSTER: dict[str, Any] = {"use": "cluster", "clusters": 16, "epochs": 1, "learning_rate": 5e-4}
+QAT: dict[str, Any] = {"use": "qat", "epochs": 2, "learning_rate": 2e-4}
+CHANNELS: dict[str, Any] = {"use": "prune_channels", "goal": {"macs": 0.5}, "epochs": 4, "learning_rate": 2e-3}
+
+VARIANTS: dict[str, tuple[str, list[dict[str, Any]]]] = {
+    "float32": ("float32", []),
+    "float16": ("float16", [{"use": "float16"}]),
+    "dynamic range": ("dynamic_range", [{"use": "dynamic_range"}]),
+    "int8 after training": ("int8", [{"use": "int8"}]),
+    "int16x8": ("int16x8", [{"use": "int16x8"}]),
+    "QAT": ("int8", [QAT]),
+    "TFMOT QAT": ("int8", []),
+    "PQAT": ("int8", [PRUNE, QAT]),
+    "CQAT": ("int8", [CLUSTER, QAT]),
+    "PCQAT": ("int8", [PRUNE, CLUSTER, QAT]),
+    "pruned": ("float32", [PRUNE]),
+    "2:4": ("float32", [{"use": "prune", "pattern": [2, 4], "epochs": 1, "learning_rate": 1e-3}]),
+    "clustered": ("float32", [CLUSTER]),
+    "half the MACs": ("float32", [CHANNELS]),
+    "half the MACs, QAT": ("int8", [CHANNELS, QAT]),
+    "QAT with teacher": ("int8", [{**QAT, "distill": {}}]),
+}
+"""Name: precision of the file that counts, and the recipe's steps."""
+
+SEEDED = ("float32", "QAT", "TFMOT QAT", "PQAT", "PCQAT", "half the MACs")
+"""Measured for every seed; the others for the first."""
+
+
+def main() -> None:
+    """Measure if asked to, then draw."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", action="store_true", help="measure what is missing")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="NAME")
+    parser.add_argument("--tfmot", nargs=2, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.tfmot:
+        tfmot_qat(Path(arguments.tfmot[0]), Path(arguments.tfmot[1]))
+        return
+    if arguments.run:
+        for seed in arguments.seeds:
+            trained = float_model(seed)
+            for name in arguments.variants:
+                if name in SEEDED or seed == arguments.seeds[0]:
+                    measure(name, seed, trained)
+        write_results()
+    draw(json.loads(RESULTS.read_text()))
+
+
+def float_model(seed: int) -> Path:
+    """Train the example's model in float, once."""
+    kept = WORK / f"float-{seed}.h5"
+    if not kept.exists():
+        out = WORK / f"train-{seed}"
+        edgepack(EXAMPLE, out, "--to", "train", "--set", f"seed={seed}")
+        (made,) = out.glob("fashion_mnist/cache/train-*/model.h5")
+        shutil.copy(made, kept)
+    return kept
+
+
+def edgepack(recipe: Path, out: Path, *options: str) -> None:
+    """Run the command line."""
+    argv = [sys.executable, "-m", "edgepack.cli.main", "run", str(recipe), "--out", str(out), *options]
+    subprocess.run(argv, check=True, env=ENVIRONMENT, cwd=ROOT)
+
+
+def measure(name: str, seed: int, trained: Path) -> None:
+    """Run one technique from one float model; keeps the file and its figures."""
+    kept = WORK / "files" / f"{name.replace(' ', '_').replace(':', '-')}-{seed}"
+    if (kept / "result.json").exists():
+        return
+    precision, steps = VARIANTS[name]
+    kept.mkdir(parents=True, exist_ok=True)
+    out, recipe = WORK / f"runs-{seed}", recipe_path(seed)
+    recipe.write_text(json.dumps(recipe_of(trained, seed, precision, steps)))
+    start = time.monotonic()
+    if name == "TFMOT QAT":
+        edgepack(recipe, out, "--to", "data")
+        argv = [sys.executable, __file__, "--tfmot", str(trained), str(kept)]
+        subprocess.run(argv, check=True, env=ENVIRONMENT, cwd=ROOT)
+        result = json.loads((kept / "tfmot.json").read_text())
+    else:
+        edgepack(recipe, out, "--to", "verify")
+        result = figures(out / "compression", precision, kept)
+    result |= {"name": name, "seed": seed, "precision": precision, "steps": steps}
+    result["seconds"] = round(time.monotonic() - start, 1)
+    (kept / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+
+
+def recipe_path(seed: int) -> Path:
+    """Where the recipe of the technique at work is; one file a seed, so that seeds can be measured side by side."""
+    return WORK / f"recipe-{seed}.yaml"
+
+
+def recipe_of(trained: Path, seed: int, precision: str, steps: list[dict[str, Any]]) -> dict[str, Any]:
+    """The example's recipe from its trained model on, with other steps."""
+    from ruamel.yaml import YAML
+
+    example = YAML(typ="safe").load(EXAMPLE)
+    return {
+        "name": "compression",
+        "seed": seed,
+        "data": example["data"],
+        "model": {"file": str(trained)},
+        "training": {**example["training"], "epochs": 0},
+        "compress": steps,
+        "export": [{"format": "tflite", "precision": precision}],
+        "targets": ["linux-amd64-cpu"],
+        "verify": {"pair_samples": 100},
+    }
+
+
+def figures(run: Path, precision: str, kept: Path) -> dict[str, Any]:
+    """Read what a run left and keep its file."""
+    (exported,) = [path for path in newest(run, "export-*") if path.name == f"model.{precision}.tflite"]
+    (verified,) = [path for path in newest(run, "verify-*") if path.name == "verify.json"]
+    document = json.loads(verified.read_text())
+    (artifact,) = [item for item in document["artifacts"] if item["runtime"] == "litert"]
+    shutil.copy(exported, kept / "model.tflite")
+    record = json.loads((run / "run.json").read_text())
+    return {
+        "accuracy": artifact["accuracy"],
+        "float_accuracy": document["baseline"]["accuracy"],
+        "metrics": [step["metrics"] for step in record["steps"]],
+        **weigh(kept / "model.tflite"),
+    }
+
+
+def newest(run: Path, pattern: str) -> list[Path]:
+    """The files of the newest entry of a stage."""
+    folder = max(run.glob(f"cache/{pattern}"), key=lambda path: path.stat().st_mtime)
+    return list(folder.iterdir())
+
+
+def weigh(path: Path) -> dict[str, Any]:
+    """Sparsity, raw and compressed bytes of a file."""
+    from edgepack.stages import footprint
+
+    return footprint.weigh(path.read_bytes())
+
+
+def tfmot_qat(trained: Path, kept: Path) -> None:
+    """QAT with TFMOT's `quantize_model`: everything else, training included, is as in edgepack's own step."""
+    import tensorflow as tf
+    import tensorflow_model_optimization as tfmot
+
+    from edgepack import dataset
+    from edgepack.keras_models.load import load
+    from edgepack.recipe import load as load_recipe
+    from edgepack.runner.infer import predict
+    from edgepack.runner.sessions import open_session
+    from edgepack.stages.determinism import make_deterministic
+    from edgepack.training.fit import fit
+    from edgepack.verify.parity import accuracy
+
+    recipe = load_recipe(recipe_path(int(kept.name.rsplit("-", 1)[1])))
+    make_deterministic(recipe.seed)
+    data = dataset.load(newest(WORK / f"runs-{recipe.seed}" / "compression", "data-*")[0].parent)
+    model = tfmot.quantization.keras.quantize_model(load(trained))
+    fit(
+        model,
+        data,
+        recipe.training,
+        epochs=QAT["epochs"],
+        learning_rate=QAT["learning_rate"],
+        schedule="cosine",
+        seed=recipe.seed,
+        progress=lambda _: None,
+        label="tfmot",
+    )
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+    path = kept / "model.tflite"
+    path.write_bytes(converter.convert())
+    with open_session("litert", path, 1) as session:
+        _, outputs = predict(session, data.inputs("test"))
+    expected = load(trained).predict(data.inputs("test"), batch_size=512, verbose=0)
+    result = {
+        "accuracy": accuracy(outputs, data.targets("test")),
+        "float_accuracy": accuracy(expected, data.targets("test")),
+        "metrics": [],
+        **weigh(path),
+    }
+    (kept / "tfmot.json").write_text(json.dumps(result) + "\n")
+
+
+def write_results() -> None:
+    """Measure all files in turn and write the JSON."""
+    from edgepack.environment import describe
+
+    folders = sorted(path.parent for path in (WORK / "files").glob("*/result.json"))
+    results = [json.loads((folder / "result.json").read_text()) for folder in folders]
+    for result, times in zip(results, latencies([folder / "model.tflite" for folder in folders]), strict=True):
+        result["latency_ms"] = {
+            "median": statistics.median(times),
+            "lowest": min(times),
+            "highest": max(times),
+        }
+    document = {
+        "command": "python benchmarks/compression.py --run",
+        "environment": describe(),
+        "threads": 1,
+        "results": results,
+    }
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    RESULTS.write_text(json.dumps(document, indent=1) + "\n")
+
+
+def latencies(paths: list[Path]) -> list[list[float]]:
+    """Milliseconds per inference of each file: in each round, the median of some runs, files in turn."""
+    import numpy as np
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreters = []
+    for path in paths:
+        interpreter = Interpreter(model_path=str(path), num_threads=1)
+        interpreter.allocate_tensors()
+        detail = interpreter.get_input_details()[0]
+        sample = np.random.default_rng(0).uniform(0, 1, detail["shape"]).astype(np.float32)
+        interpreter.set_tensor(detail["index"], sample.astype(detail["dtype"]))
+        interpreters.append(interpreter)
+    times: list[list[float]] = [[] for _ in paths]
+    for _ in range(ROUNDS):
+        for interpreter, found in zip(interpreters, times, strict=True):
+            runs = []
+            for _ in range(RUNS):
+                start = time.perf_counter_ns()
+                interpreter.invoke()
+                runs.append((time.perf_counter_ns() - start) / 1e6)
+            found.append(statistics.median(runs))
+    return times
+
+
+def draw(document: dict[str, Any]) -> None:
+    """Accuracy against compressed size and against latency, a point for each technique."""
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from matplotlib import pyplot as plt
+
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for result in document["results"]:
+        groups.setdefault(result["name"], []).append(result)
+    figure, panels = plt.subplots(1, 2, figsize=(11, 4.6), sharey=True, layout="constrained")
+    for panel, label, value in (
+        (panels[0], "compressed size, KiB", lambda r: r["compressed_bytes"] / 1024),
+        (panels[1], "latency in LiteRT, 1 thread, ms", lambda r: r["latency_ms"]["median"]),
+    ):
+        for name, results in groups.items():
+            accuracies = [100 * result["accuracy"] for result in results]
+            x, y = statistics.mean(map(value, results)), statistics.mean(accuracies)
+            color = {"int8": "C0", "float32": "C1"}.get(results[0]["precision"], "C2")
+            spread = [[y - min(accuracies)], [max(accuracies) - y]]
+            marker = "s" if name.startswith("TFMOT") else "o"
+            panel.errorbar(x, y, yerr=spread, fmt=marker, color=color, capsize=3, markersize=5)
+            panel.annotate(name, (x, y), xytext=(5, 3), textcoords="offset points", fontsize=7.5)
+        panel.set(xlabel=label, xscale="log")
+        panel.grid(alpha=0.3)
+    panels[0].set_ylabel("accuracy on 10,000 test images, %")
+    figure.suptitle("Fashion-MNIST, ResNet-8: what each technique costs and pays (bars: 3 seeds)", fontsize=11)
+    PICTURE.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(PICTURE, dpi=130)
+
+
+if __name__ == "__main__":
+    main()

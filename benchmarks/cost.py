@@ -1,0 +1,184 @@
+"""What does compressing with edgepack cost, next to the same work done by hand with TFMOT?
+
+    python benchmarks/cost.py                      # the budget of examples/fashion_mnist; about 25 minutes
+    python benchmarks/cost.py --epochs 1 1 --samples 6000 --rounds 3
+
+Both start from the same float ResNet-8 and the same images, prune to 50 %, train quantised, and convert to int8, in
+processes that take turns. By hand: `prune_low_magnitude`, `quantize_apply` with the scheme that keeps zeros, Keras'
+``fit`` over a `tf.data` pipeline with the example's augmentation. edgepack: the two compression steps of the recipe as
+the pipeline runs them, a process each, with everything that they check, and the conversion. Writes
+``benchmarks/results/cost.json``: seconds and peak memory of each turn, and their ratio.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+WORK = ROOT / "out" / "benchmarks" / "cost"
+RESULTS = ROOT / "benchmarks" / "results" / "cost.json"
+ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": str(ROOT),
+    "TF_USE_LEGACY_KERAS": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+}
+IMAGES = Path("/usr/share/datasets/fashion-mnist")
+BATCH, SPARSITY = 128, 0.5
+BAR = 1.1
+
+
+def main() -> None:
+    """Take turns, then write the results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--epochs", nargs=2, type=int, default=(3, 2), metavar=("PRUNE", "QAT"))
+    parser.add_argument("--samples", type=int, default=54000, help="training images")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--turn", choices=("hand", "data"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    WORK.mkdir(parents=True, exist_ok=True)
+    if arguments.turn == "data":
+        prepare(arguments.samples)
+        return
+    if arguments.turn == "hand":
+        by_hand(*arguments.epochs)
+        return
+    words = ["--samples", str(arguments.samples), "--epochs", *map(str, arguments.epochs)]
+    timed([sys.executable, __file__, "--turn", "data", *words])
+    turns: dict[str, list[dict[str, float]]] = {"by hand": [], "edgepack": []}
+    for index in range(arguments.rounds):
+        turns["by hand"].append(timed([sys.executable, __file__, "--turn", "hand", *words]))
+        turns["edgepack"].append(compressed(index, *arguments.epochs))
+        print({name: found[-1] for name, found in turns.items()}, flush=True)
+    write(arguments, turns)
+
+
+def timed(argv: list[str]) -> dict[str, float]:
+    """Run a command; its seconds and its peak memory."""
+    start = time.monotonic()
+    process = subprocess.Popen(argv, env=ENVIRONMENT, cwd=ROOT)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{' '.join(argv)} ended with status {status}")
+    return {"seconds": round(time.monotonic() - start, 1), "peak_mib": round(usage.ru_maxrss / 1024)}
+
+
+def compressed(index: int, prune_epochs: int, qat_epochs: int) -> dict[str, float]:
+    """The recipe's steps through `edgepack run`: the seconds of compression and conversion, the largest peak."""
+    recipe, out = WORK / "cost.yaml", WORK / f"run-{index}"
+    steps = [
+        {"use": "prune", "sparsity": SPARSITY, "epochs": prune_epochs, "learning_rate": 2e-3},
+        {"use": "qat", "epochs": qat_epochs, "learning_rate": 2e-4},
+    ]
+    content = {
+        "name": "cost",
+        "data": {"npz": str(WORK / "images.npz"), "preprocessing": {"scale": 1 / 255}},
+        "model": {"file": str(WORK / "float.h5")},
+        "training": {"epochs": 0, "batch_size": BATCH, "augment": {"flip": True, "shift": 2}},
+        "compress": steps,
+        "export": [{"format": "tflite", "precision": "int8"}],
+        "targets": ["linux-amd64-cpu"],
+    }
+    recipe.write_text(json.dumps(content))
+    subprocess.run(["rm", "-rf", str(out)], check=True)
+    argv = [sys.executable, "-m", "edgepack.cli.main", "run", str(recipe), "--out", str(out), "--to", "export"]
+    subprocess.run(argv, check=True, env=ENVIRONMENT, cwd=ROOT, stdout=subprocess.DEVNULL)
+    stages = json.loads((out / "cost" / "run.json").read_text())["stages"]
+    counted = [stage for stage in stages if stage["name"] in ("compress", "export")]
+    return {
+        "seconds": round(sum(stage["seconds"] for stage in counted), 1),
+        "peak_mib": max(stage["peak_mib"] or 0 for stage in counted),
+    }
+
+
+def prepare(samples: int) -> None:
+    """A float model with random weights (time does not depend on them) and the images, once for both sides."""
+    import numpy as np
+    import tf_keras
+
+    from edgepack.data import idx
+    from edgepack.keras_models.save import save
+    from edgepack.zoo import resnet8
+
+    raw = idx.load(idx.Config(idx=str(IMAGES)), ROOT)
+    np.savez(WORK / "images.npz", x=raw.train.x[: samples + 6000], y=raw.train.y[: samples + 6000])
+    tf_keras.utils.set_random_seed(0)
+    save(resnet8.build(resnet8.Config(), input_shape=(28, 28, 1), classes=10), WORK / "float.h5")
+
+
+def by_hand(prune_epochs: int, qat_epochs: int) -> None:
+    """What a user writes today."""
+    import numpy as np
+    import tensorflow as tf
+    import tensorflow_model_optimization as tfmot
+    import tf_keras
+
+    tf_keras.utils.set_random_seed(0)
+    tf.config.experimental.enable_op_determinism()
+    with np.load(WORK / "images.npz") as images:
+        x, y = images["x"].reshape(-1, 28, 28, 1), images["y"].astype("int64")
+    held_out = len(x) * 15 // 100
+    x, y, x_validation, y_validation = x[2 * held_out :], y[2 * held_out :], x[:held_out], y[:held_out]
+
+    def augment(images: Any, labels: Any, seed: Any) -> tuple[Any, Any]:
+        images = tf.cast(images, tf.float32) / 255
+        images = tf.image.stateless_random_flip_left_right(images, seed)
+        padded = tf.pad(images, [[0, 0], [2, 2], [2, 2], [0, 0]])
+        return tf.image.stateless_random_crop(padded, tf.shape(images), seed), labels
+
+    seeds = tf.data.Dataset.random(seed=0).batch(2)
+    shuffled = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x), seed=0).batch(BATCH)
+    batches = tf.data.Dataset.zip((shuffled, seeds)).map(lambda pair, seed: augment(*pair, seed)).prefetch(2)
+    validation = tf.data.Dataset.from_tensor_slices((x_validation, y_validation)).batch(512)
+    validation = validation.map(lambda images, labels: (tf.cast(images, tf.float32) / 255, labels))
+
+    def fit(model: Any, rate: float, epochs: int, callbacks: list[Any]) -> None:
+        model.compile(tf_keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
+        model.fit(batches, validation_data=validation, epochs=epochs, verbose=0, callbacks=callbacks)
+
+    model = tf_keras.models.load_model(WORK / "float.h5", compile=False)
+    steps = prune_epochs * -(-len(x) // BATCH)
+    schedule = tfmot.sparsity.keras.PolynomialDecay(0, SPARSITY, 0, steps * 6 // 10, frequency=max(1, steps // 80))
+    pruned = tfmot.sparsity.keras.prune_low_magnitude(model, pruning_schedule=schedule)
+    fit(pruned, 2e-3, prune_epochs, [tfmot.sparsity.keras.UpdatePruningStep()])
+    stripped = tfmot.sparsity.keras.strip_pruning(pruned)
+    quantised = tfmot.quantization.keras.quantize_apply(
+        tfmot.quantization.keras.quantize_annotate_model(stripped),
+        tfmot.experimental.combine.Default8BitPrunePreserveQuantizeScheme(),
+    )
+    fit(quantised, 2e-4, qat_epochs, [])
+    converter = tf.lite.TFLiteConverter.from_keras_model(quantised)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+    (WORK / "by-hand.tflite").write_bytes(converter.convert())
+    print(f"by hand: peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MiB")
+
+
+def write(arguments: argparse.Namespace, turns: dict[str, list[dict[str, float]]]) -> None:
+    """The JSON, and the ratio of the medians on standard output."""
+    from edgepack.environment import describe
+
+    medians = {name: statistics.median(turn["seconds"] for turn in found) for name, found in turns.items()}
+    ratio = medians["edgepack"] / medians["by hand"]
+    document = {
+        "command": f"python benchmarks/cost.py --epochs {arguments.epochs[0]} {arguments.epochs[1]} "
+        f"--samples {arguments.samples} --rounds {arguments.rounds}",
+        "environment": describe(),
+        "bar": BAR,
+        "ratio": ratio,
+        "turns": turns,
+    }
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    RESULTS.write_text(json.dumps(document, indent=1) + "\n")
+    print(f"edgepack takes {ratio:.2f}x the time of the work by hand (bar {BAR})")
+
+
+if __name__ == "__main__":
+    main()

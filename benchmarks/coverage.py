@@ -1,0 +1,407 @@
+"""Which architectures can be quantised in training and pruned, from Keras 2 and Keras 3, here and with TFMOT alone?
+
+    python benchmarks/coverage.py
+
+Each architecture is trained briefly on real digits, saved by Keras 2 and by Keras 3, and goes through three recipes:
+QAT, pruning (made int8 by calibration alone), and pruning followed by QAT (PQAT). A cell says how well the full-int8
+``.tflite`` agrees with the fake-quantised Keras model: SQNR, top-1, and what stayed in float. Next
+to it stands TFMOT as it comes: ``quantize_model`` and ``prune_low_magnitude``. Results are in
+``benchmarks/results/coverage.json`` and ``docs/coverage.md``. Finished cells are kept: run it again after an
+interruption, or with --again.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+WORK = ROOT / "out" / "benchmarks" / "coverage"
+RESULTS = ROOT / "benchmarks" / "results" / "coverage.json"
+TABLE = ROOT / "docs" / "coverage.md"
+FORMS = ("keras2", "keras3")
+TIMEOUT_S = 1800
+
+TRAINED, TESTED, BATCH = 1024, 128, 32
+EPOCHS = 6
+SPARSITY = 0.5
+
+
+def main() -> None:
+    """Run what is missing, then write the results."""
+    from architectures import NAMES
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", nargs="*", choices=NAMES, default=NAMES, metavar="NAME", help=", ".join(NAMES))
+    parser.add_argument("--again", action="store_true", help="forget what was measured for these models")
+    parser.add_argument("--jobs", type=int, default=2, help="processes at a time, each with one thread")
+    parser.add_argument("--cell", nargs=2, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.cell:
+        name, task = arguments.cell
+        folder(name).mkdir(parents=True, exist_ok=True)
+        result = TASKS[task](name)
+        (folder(name) / f"{task}.json").write_text(json.dumps(result, indent=1) + "\n")
+        return
+    for name in arguments.models if arguments.again else ():
+        for old in folder(name).glob("*"):
+            old.unlink()
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        list(pool.map(measure, arguments.models))
+    write_results([name for name in NAMES if (folder(name) / "done").exists()])
+
+
+def measure(name: str) -> None:
+    """Run every task of one architecture that has not been run, each in a process of its own."""
+    for task in TASKS:
+        result, log = folder(name) / f"{task}.json", folder(name) / f"{task}.log"
+        if result.exists():
+            continue
+        folder(name).mkdir(parents=True, exist_ok=True)
+        start = time.monotonic()
+        keras2 = "0" if task == "train-keras3" else "1"
+        environment = {"TF_USE_LEGACY_KERAS": keras2, "TF_CPP_MIN_LOG_LEVEL": "2", "TF_NUM_INTRAOP_THREADS": "1"}
+        with log.open("wb") as out:
+            try:
+                code = subprocess.run(
+                    [sys.executable, __file__, "--cell", name, task],
+                    env={**os.environ, **environment, "TF_NUM_INTEROP_THREADS": "1", "PYTHONPATH": str(ROOT)},
+                    stdout=out,
+                    stderr=out,
+                    timeout=TIMEOUT_S,
+                    check=False,
+                ).returncode
+                died = f"the process ended with code {code}"
+            except subprocess.TimeoutExpired:
+                code, died = 1, f"not done after {TIMEOUT_S} s"
+        if code:
+            lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+            result.write_text(json.dumps({"error": f"{died}: {lines[-1] if lines else ''}"[:400]}) + "\n")
+        print(
+            f"{name:26} {task:14} {time.monotonic() - start:6.0f} s  {summary(json.loads(result.read_text()))}",
+            flush=True,
+        )
+    (folder(name) / "done").touch()
+
+
+def folder(name: str) -> Path:
+    """Where the models and results of one architecture are."""
+    return WORK / name.replace(" ", "_")
+
+
+def dataset(name: str) -> Any:
+    """Real handwritten digits, enlarged to the model's input: 8x8 pixels of 0..16 become float32 of 0..255."""
+    import numpy as np
+    from architectures import input_shape
+    from sklearn.datasets import load_digits
+
+    from edgepack.contracts import Preprocessing, Samples
+    from edgepack.dataset import Dataset
+
+    bunch = load_digits()
+    order = np.random.default_rng(0).permutation(len(bunch.target))
+    height, width, *channels = input_shape(name)
+    images = np.kron(bunch.images[order], np.ones((1, height // 8, width // 8))).astype(np.float32)
+    x = np.repeat(images[..., None], channels[0], -1) if channels else images
+    # The applications that scale inside take bytes; the others take small numbers.
+    largest = 255.0 if name.startswith(("MobileNetV3", "EfficientNet")) else 1.0
+    y = bunch.target[order].astype(np.int64)
+    first, second = TRAINED, TRAINED + TESTED
+    parts = [
+        Samples(x[low:high], y[low:high]) for low, high in ((0, first), (first, second), (second, second + TESTED))
+    ]
+    return Dataset(*parts, tuple("0123456789"), Preprocessing(scale=largest / 16))
+
+
+def train(keras: Any, name: str, path: Path) -> dict[str, Any]:
+    """Train briefly: enough for statistics and weights that are not random."""
+    from architectures import build
+
+    keras.utils.set_random_seed(0)
+    data, model = dataset(name), build(keras, name)
+    for layer in model.layers:
+        if type(layer).__name__ == "BatchNormalization":
+            layer.momentum = 0.7  # so few steps would leave the moving statistics at their start
+    rate = keras.optimizers.schedules.CosineDecay(2e-3, EPOCHS * TRAINED // BATCH)
+    model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(data.inputs("train"), data.targets("train"), batch_size=BATCH, epochs=EPOCHS, verbose=2)
+    _, accuracy = model.evaluate(data.inputs("test"), data.targets("test"), verbose=0)
+    model.save(path)
+    return {"accuracy": accuracy, "parameters": model.count_params()}
+
+
+def train_keras2(name: str) -> dict[str, Any]:
+    """The Keras 2 form, saved as HDF5."""
+    import tf_keras
+
+    return train(tf_keras, name, folder(name) / "keras2.h5")
+
+
+def train_keras3(name: str) -> dict[str, Any]:
+    """The Keras 3 form, saved as ``.keras`` by Keras 3."""
+    import keras
+
+    return train(keras, name, folder(name) / "keras3.keras")
+
+
+def ours(name: str, form: str) -> dict[str, Any]:
+    """QAT, pruning and PQAT with edgepack's techniques."""
+    from edgepack.contracts import TechniqueContext
+    from edgepack.formats.tflite import integer_file
+    from edgepack.keras_models.load import load
+    from edgepack.techniques import prune, qat
+    from edgepack.training.config import Training
+
+    data = dataset(name)
+    context = TechniqueContext(Training(batch_size=BATCH), seed=0, progress=lambda _: None)
+    path = folder(name) / ("keras2.h5" if form == "keras2" else "keras3.keras")
+    calibration = data.calibration(64)
+    quantise = qat.Config(epochs=1, learning_rate=1e-5, calibration_samples=256, monitor=False)
+    found: dict[str, Any] = {}
+
+    def attempt(label: str, work: Callable[[], Any]) -> None:
+        start = time.monotonic()
+        try:
+            model, made = work()
+            found[label] = {**judge(model, made, data), "seconds": round(time.monotonic() - start, 1)}
+        except Exception as error:  # a cell of the table: the reason is the result
+            found[label] = {"error": first_line(error), "seconds": round(time.monotonic() - start, 1)}
+
+    def integer(model: Any, step: qat.Config) -> tuple[Any, bytes]:
+        quantised = qat.apply(model, data, step, context=context).model
+        return quantised, integer_file(quantised, calibration)
+
+    attempt("QAT", lambda: integer(load(path), quantise))
+    thin: list[Any] = []
+
+    def pruned() -> Any:
+        config = prune.Config(sparsity=SPARSITY, epochs=1, learning_rate=1e-4)
+        thin.append(prune.apply(load(path), data, config, context=context).model)
+        return integer(thin[0], quantise.model_copy(update={"epochs": 0}))
+
+    attempt("pruning", pruned)
+    if thin:
+        attempt("PQAT", lambda: integer(thin[0], quantise))
+    else:
+        found["PQAT"] = {"error": "pruning failed"}
+    return found
+
+
+def plain(name: str) -> dict[str, Any]:
+    """TFMOT as it comes, on the Keras 2 object: the calls of its guide, the same budget of training."""
+    import tensorflow as tf
+    import tensorflow_model_optimization as tfmot
+    import tf_keras
+
+    data = dataset(name)
+    found: dict[str, Any] = {}
+
+    def convert(model: Any, *, calibrated: bool) -> bytes:
+        converter = tf.lite.TFLiteConverter.from_keras_model(model)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if calibrated:
+            converter.representative_dataset = lambda: ([sample[None]] for sample in data.calibration(64))
+            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.int8
+        return bytes(converter.convert())
+
+    def fit(model: Any, rate: float, callbacks: list[Any]) -> None:
+        model.compile(tf_keras.optimizers.Adam(rate), "sparse_categorical_crossentropy")
+        model.fit(
+            data.inputs("train"), data.targets("train"), batch_size=BATCH, epochs=1, verbose=0, callbacks=callbacks
+        )
+
+    def quantise(source: Any) -> Any:
+        model = tfmot.quantization.keras.quantize_model(source)
+        fit(model, 1e-5, [])
+        return model, convert(model, calibrated=False)
+
+    def prune(source: Any) -> Any:
+        schedule = tfmot.sparsity.keras.ConstantSparsity(SPARSITY, 0)
+        model = tfmot.sparsity.keras.prune_low_magnitude(source, pruning_schedule=schedule)
+        fit(model, 1e-4, [tfmot.sparsity.keras.UpdatePruningStep()])
+        model = tfmot.sparsity.keras.strip_pruning(model)
+        return model, convert(model, calibrated=True)
+
+    def attempt(label: str, work: Callable[[Any], Any], source: Any) -> Any:
+        start = time.monotonic()
+        try:
+            model, made = work(source)
+            found[label] = {**judge(model, made, data), "seconds": round(time.monotonic() - start, 1)}
+            return model
+        except Exception as error:  # a cell of the table: the reason is the result
+            found[label] = {"error": first_line(error), "seconds": round(time.monotonic() - start, 1)}
+            return None
+
+    attempt("QAT", quantise, tf_keras.models.load_model(folder(name) / "keras2.h5", compile=False))
+    thin = attempt("pruning", prune, tf_keras.models.load_model(folder(name) / "keras2.h5", compile=False))
+    if thin is None:
+        found["PQAT"] = {"error": "pruning failed"}
+    else:
+        attempt("PQAT", preserve(quantise), thin)
+    try:
+        tf_keras.models.load_model(folder(name) / "keras3.keras", compile=False)
+        found["Keras 3"] = {"read": True}
+    except Exception as error:  # a cell of the table: the reason is the result
+        found["Keras 3"] = {"error": first_line(error)}
+    return found
+
+
+def preserve(quantise: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """PQAT as TFMOT's guide has it, in place of plain ``quantize_model``."""
+    import tensorflow_model_optimization as tfmot
+
+    def apply(source: Any) -> Any:
+        original = tfmot.quantization.keras.quantize_model
+        annotated = tfmot.quantization.keras.quantize_annotate_model(source)
+        scheme = tfmot.experimental.combine.Default8BitPrunePreserveQuantizeScheme()
+        tfmot.quantization.keras.quantize_model = lambda _: tfmot.quantization.keras.quantize_apply(annotated, scheme)
+        try:
+            return quantise(source)
+        finally:
+            tfmot.quantization.keras.quantize_model = original
+
+    return apply
+
+
+def judge(model: Any, content: bytes, data: Any) -> dict[str, Any]:
+    """How an int8 file agrees with its Keras model on test samples, and what is in it."""
+    import tempfile
+
+    import numpy as np
+
+    from edgepack.runner.infer import predict
+    from edgepack.runner.sessions import open_session
+    from edgepack.tflite_models.contents import float_operations
+    from edgepack.verify.parity import accuracy, compare
+
+    x, y = data.inputs("test"), data.targets("test")
+    expected = np.asarray(model.predict(x, batch_size=BATCH, verbose=0), dtype=np.float32)
+    with tempfile.NamedTemporaryFile(suffix=".tflite") as file:
+        Path(file.name).write_bytes(content)
+        with open_session("litert", Path(file.name), 1) as session:
+            _, real = predict(session, x)
+    difference = compare(expected, real)
+    return {
+        "sqnr_db": difference.sqnr_db,
+        "top1_agreement": difference.top1_agreement,
+        "keras_accuracy": accuracy(expected, y),
+        "tflite_accuracy": accuracy(real, y),
+        "float_operations": float_operations(content),
+        "bytes": len(content),
+    }
+
+
+def first_line(error: BaseException) -> str:
+    """A reason that fits into a table."""
+    lines = [line for line in str(error).splitlines() if line.strip()] or [""]
+    return f"{type(error).__name__}: {lines[0]}"[:300]
+
+
+TASKS: dict[str, Callable[[str], dict[str, Any]]] = {
+    "train-keras2": train_keras2,
+    "train-keras3": train_keras3,
+    "keras2": lambda name: ours(name, "keras2"),
+    "keras3": lambda name: ours(name, "keras3"),
+    "tfmot": plain,
+}
+
+
+def holds(cell: dict[str, Any]) -> bool:
+    """True when a cell meets the bar: full int8, and 99 % of top-1 or 20 dB."""
+    if "error" in cell or cell["float_operations"]:
+        return False
+    return bool(cell["top1_agreement"] >= 0.99 or cell["sqnr_db"] is None or cell["sqnr_db"] >= 20)
+
+
+def summary(result: dict[str, Any]) -> str:
+    """A task's result in one line."""
+    if "error" in result:
+        return str(result["error"])
+    if "accuracy" in result:
+        return f"accuracy {result['accuracy']:.2f}"
+    return ", ".join(f"{label} {text(cell)}" for label, cell in result.items())
+
+
+def text(cell: dict[str, Any]) -> str:
+    """A cell of the table."""
+    if "error" in cell:
+        return str(cell["error"])
+    if "read" in cell:
+        return "read"
+    ratio = "exact" if cell["sqnr_db"] is None else f"{cell['sqnr_db']:.0f} dB"
+    islands = f", {len(cell['float_operations'])} float" if cell["float_operations"] else ""
+    return f"{ratio}, {100 * cell['top1_agreement']:.0f} %{islands}"
+
+
+def write_results(names: list[str]) -> None:
+    """Write the JSON and the table of the documentation."""
+    from edgepack.environment import describe
+
+    rows = {name: {task: json.loads((folder(name) / f"{task}.json").read_text()) for task in TASKS} for name in names}
+    document = {
+        "command": "python benchmarks/coverage.py",
+        "environment": describe(),
+        "trained_samples": TRAINED,
+        "test_samples": TESTED,
+        "sparsity": SPARSITY,
+        "models": rows,
+    }
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    RESULTS.write_text(json.dumps(document, indent=1) + "\n")
+    TABLE.write_text(table(rows))
+
+
+LABELS = ("QAT", "pruning", "PQAT")
+
+
+def table(rows: dict[str, dict[str, Any]]) -> str:
+    """The Markdown page."""
+    cells = [
+        rows[name][form][label] for name in rows for form in FORMS for label in LABELS if label in rows[name][form]
+    ]
+    met = sum(map(holds, cells))
+    theirs = [rows[name]["tfmot"].get(label, {"error": ""}) for name in rows for label in LABELS]
+    header = "| model | " + " | ".join(f"{form} {label}" for form in ("Keras 2:", "Keras 3:") for label in LABELS)
+    lines = [
+        "# Coverage",
+        "",
+        "What each architecture becomes: a full-int8, built-ins-only `.tflite`, and how well it agrees with the Keras",
+        "model that it was made from (SQNR of the outputs, share of samples with the same top-1 class), on some digits",
+        "after a brief training on real digits. The bar is 99 % of top-1 or 20 dB, with nothing in float. The models",
+        "are those of `keras.applications` for 96x96x3 inputs and ten classes, and a 1-D convolution net for keyword",
+        f"spotting. Of {len(cells)} cells {met} meet the bar; TFMOT alone: {sum(map(holds, theirs))} of {len(theirs)}.",
+        "",
+        "    python benchmarks/coverage.py",
+        "",
+        "makes this page and `benchmarks/results/coverage.json`.",
+        "",
+        "## edgepack",
+        "",
+        header + " |",
+        "|---|" + "---|" * 6,
+    ]
+    for name, row in rows.items():
+        found = [row[form].get(label, row[form]) for form in FORMS for label in LABELS]
+        lines.append(f"| {name} | " + " | ".join(text(cell) for cell in found) + " |")
+    lines += [
+        "",
+        "## TFMOT as it comes",
+        "",
+        "| model | QAT | pruning | PQAT | Keras 3 file |",
+        "|---|---|---|---|---|",
+    ]
+    for name, row in rows.items():
+        found = [row["tfmot"].get(label, row["tfmot"]) for label in (*LABELS, "Keras 3")]
+        lines.append(f"| {name} | " + " | ".join(text(cell).replace("|", "/") for cell in found) + " |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()
