@@ -112,7 +112,7 @@ def _train(work: Execution, data: Entry) -> Entry:
         config=[recipe.model.model_dump(mode="json"), identity, recipe.training.model_dump(mode="json")],
         inputs={"data": data},
         code=("models", "zoo", "training", "keras_models", "dataset", "stages/train", "stages/determinism"),
-        packages=("tensorflow", "tf-keras", "numpy"),
+        packages=("tensorflow", "tf-keras", "keras", "numpy"),
     )
 
 

@@ -289,6 +289,22 @@ def test_each_extension_of_the_guide_works_as_one_file(extended: Path) -> None:
     assert {item["runtime"] for item in json.loads(again.stdout)["golden"]} == {"ort", "onnxruntime"}
 
 
+def test_rewrite_of_the_guide_is_made_and_proved(extended: Path) -> None:
+    import tf_keras
+    from tf_keras import layers
+
+    from edgepack.keras_models.save import save
+
+    stack = [layers.InputLayer((4,)), layers.Dense(3), layers.ReLU(name="one"), layers.ReLU(name="two"), layers.Dense(2)]
+    save(tf_keras.Sequential(stack), extended / "twice.h5")
+    done = _in_copy(extended, "-m", "edgepack.cli.main", "doctor", "twice.h5", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert {row["layer"]: row["rewrite"] for row in found["layers"]}["two"] == ["repeated_relu"]
+    assert [(item["rewrite"], item["made"]) for item in found["rewrites"]] == [("repeated_relu", 1)]
+    assert found["rewrites"][0]["max_abs_difference"] == 0
+
+
 def test_transport_of_the_guide_reaches_one_core(extended: Path) -> None:
     core = min(os.sched_getaffinity(0))
     code = "import sys; from edgepack.transports import connect\n"
