@@ -7,6 +7,7 @@ one `Node` for each call of a layer, NumPy weights, no Keras object. Models insi
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from edgepack.errors import RecipeError
@@ -48,7 +49,7 @@ class Node:
     weights: "Weights" = ()
     shares: str | None = None
 
-    @property
+    @cached_property
     def inputs(self) -> tuple[Ref, ...]:
         """All tensors that the call takes, in order."""
         return tuple(references((self.args, dict(self.kwargs))))
