@@ -1,4 +1,4 @@
-"""What do the tests of pruning and clustering share: real digits, a small network, the way to the final files?"""
+"""What do the tests of compression share: real digits, a small network, the way to the final files?"""
 
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,15 @@ from edgepack.verify.weights import Weights, weights
 TRAINING = Training(batch_size=50)
 
 
-def digits() -> Dataset:
-    """Real digits, in a hurry."""
+def digits(train: int = 1000, validation: int = 400, test: int = 397) -> Dataset:
+    """As many real digits as asked for, always the same ones."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
     x = bunch.data.reshape(-1, 8, 8, 1).astype(np.float32)
     y = bunch.target.astype(np.int64)
-    parts = [Samples(x[low:high], y[low:high]) for low, high in ((0, 1000), (1000, 1400), (1400, 1797))]
+    held_out, end = train + validation, train + validation + test
+    parts = [Samples(x[low:high], y[low:high]) for low, high in ((0, train), (train, held_out), (held_out, end))]
     return Dataset(*parts, tuple("0123456789"), Preprocessing(scale=0.0625))
 
 

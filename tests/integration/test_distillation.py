@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from compressing import digits
 
-from edgepack.contracts import Preprocessing, Samples, TechniqueContext
+from edgepack.contracts import Samples, TechniqueContext
 from edgepack.dataset import Dataset
 from edgepack.errors import RecipeError
 from edgepack.training.config import Training
@@ -20,14 +21,7 @@ TRAINING = Training(batch_size=32)
 
 @pytest.fixture(scope="module")
 def data() -> Dataset:
-    """Real digits, in a hurry."""
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    x = bunch.data.reshape(-1, 8, 8, 1).astype(np.float32)
-    y = bunch.target.astype(np.int64)
-    parts = [Samples(x[low:high], y[low:high]) for low, high in ((0, 800), (800, 1100), (1100, 1400))]
-    return Dataset(*parts, tuple("0123456789"), Preprocessing(scale=0.0625))
+    return digits(800, 300, 300)
 
 
 def mlp(*units: int, seed: int = 0) -> Any:

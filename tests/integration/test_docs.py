@@ -295,7 +295,13 @@ def test_rewrite_of_the_guide_is_made_and_proved(extended: Path) -> None:
 
     from edgepack.keras_models.save import save
 
-    stack = [layers.InputLayer((4,)), layers.Dense(3), layers.ReLU(name="one"), layers.ReLU(name="two"), layers.Dense(2)]
+    stack = [
+        layers.InputLayer((4,)),
+        layers.Dense(3),
+        layers.ReLU(name="one"),
+        layers.ReLU(name="two"),
+        layers.Dense(2),
+    ]
     save(tf_keras.Sequential(stack), extended / "twice.h5")
     done = _in_copy(extended, "-m", "edgepack.cli.main", "doctor", "twice.h5", "--json")
     assert done.returncode == 0, done.stderr

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from compressing import digits
 from support import Edgepack, digests, read_json
 
-from edgepack.contracts import ExportContext, Precision, Preprocessing, Samples, TechniqueContext
+from edgepack.contracts import ExportContext, Precision, TechniqueContext
 from edgepack.dataset import Dataset
 from edgepack.errors import ConversionError
 from edgepack.training.config import Training
@@ -44,14 +45,7 @@ targets: [linux-amd64-cpu]
 
 @pytest.fixture(scope="module")
 def data() -> Dataset:
-    """Real digits, in a hurry."""
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    x = bunch.data.reshape(-1, 8, 8, 1).astype(np.float32)
-    y = bunch.target.astype(np.int64)
-    parts = [Samples(x[low:high], y[low:high]) for low, high in ((0, 1000), (1000, 1300), (1300, 1797))]
-    return Dataset(*parts, tuple("0123456789"), Preprocessing(scale=0.0625))
+    return digits(1000, 300, 497)
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from compressing import digits
 
-from edgepack.contracts import Preprocessing, Samples, TechniqueContext
+from edgepack.contracts import TechniqueContext
 from edgepack.dataset import Dataset
 from edgepack.errors import VerificationError
 from edgepack.training.config import Training
@@ -18,14 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 @pytest.fixture(scope="module")
 def data() -> Dataset:
-    """Real digits, in a hurry."""
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    x = bunch.data.reshape(-1, 8, 8, 1).astype(np.float32)
-    y = bunch.target.astype(np.int64)
-    parts = [Samples(x[low:high], y[low:high]) for low, high in ((0, 600), (600, 800), (800, 1000))]
-    return Dataset(*parts, tuple("0123456789"), Preprocessing(scale=0.0625))
+    return digits(600, 200, 200)
 
 
 @pytest.fixture(scope="module")
