@@ -1,6 +1,6 @@
 """Which range has each quantised tensor: seen on real samples, then moved by training?"""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -74,14 +74,20 @@ def observe(model: Any, samples: "NDArray[np.float32]", *, batch_size: int = 128
     return seen
 
 
-def stuck(model: Any, samples: "NDArray[np.float32]") -> list[Stuck]:
-    """The activation ranges that never left their start although the samples are elsewhere."""
+def stuck(model: Any, samples: "NDArray[np.float32]", *, calibrated: Collection[str] = ()) -> list[Stuck]:
+    """The activation ranges that never left their start although the samples are elsewhere.
+
+    Args:
+        model: Model from `apply.fake_quantise`.
+        samples: float32 model inputs of shape (n, ...).
+        calibrated: Scales whose range samples have set already: near +-6 they are there by right.
+    """
     from edgepack.quantization.quantizers import INITIAL
 
     seen, found = observe(model, samples), {}
     for layer in model.layers:
         for quantizer, variables in activation_quantizers(layer):
-            if quantizer.scale not in seen:
+            if quantizer.scale not in seen or quantizer.scale in calibrated:
                 continue
             now = (float(variables["min_var"]), float(variables["max_var"]))
             target = seen[quantizer.scale]

@@ -4,6 +4,7 @@ Quantisation-aware training: Jacob et al., 1712.05877, on TFMOT's wrappers. Rang
 depthwise kernels have a scale for each channel, and what the model is after each epoch is compared with the real file.
 """
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
@@ -78,7 +79,7 @@ def apply(model: Any, data: "Dataset", config: Config, *, context: TechniqueCont
             label="qat",
             callbacks=[monitor(watched, context.progress)] if config.monitor else [],
         )
-    _require_moved(quantised, watched)
+    _require_moved(quantised, watched, ranges)
     after = evaluate(quantised, data)
     found = gap(quantised, watched) if config.monitor else None
     return TechniqueResult(
@@ -109,11 +110,11 @@ def _require_any(notes: list[LayerNote]) -> None:
         )
 
 
-def _require_moved(model: Any, samples: Any) -> None:
+def _require_moved(model: Any, samples: Any, calibrated: Collection[str]) -> None:
     from edgepack.errors import VerificationError
     from edgepack.quantization.ranges import stuck
 
-    found = stuck(model, samples)
+    found = stuck(model, samples, calibrated=calibrated)
     if found:
         lines = ", ".join(
             f"{item.scale} is at {item.range[0]:.3g} .. {item.range[1]:.3g}, "

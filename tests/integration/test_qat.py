@@ -185,6 +185,17 @@ def test_ranges_that_never_moved_fail_the_gate(data: Dataset, trained: Any, cont
     assert "calibration_samples" in caught.value.fix
 
 
+def test_a_range_that_samples_set_near_the_start_is_none_that_never_moved(data: Dataset, trained: Any) -> None:
+    from edgepack.quantization.apply import fake_quantise
+    from edgepack.quantization.ranges import calibrate, stuck
+
+    model, samples = fake_quantise(trained), data.calibration(64)  # from 0 to 1
+    calibrated = calibrate(model, 12.01 * samples - 6.005)
+    fewer = 11.5 * samples - 6.005
+    assert [item.scale for item in stuck(model, fewer)] == ["image"]
+    assert stuck(model, fewer, calibrated=calibrated) == []
+
+
 def test_the_monitor_compares_each_epoch_with_the_real_file(
     data: Dataset, trained: Any, context: TechniqueContext
 ) -> None:
