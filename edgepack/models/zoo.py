@@ -50,7 +50,18 @@ def identity(config: Config, base: Path) -> object:
 
 
 def build(config: Config, base: Path, *, input_shape: tuple[int, ...], classes: int) -> Any:
-    """Build the architecture for one sample of ``input_shape`` (without the batch axis)."""
-    return extensions.load("edgepack.zoo", config.zoo).build(
-        arguments(config), input_shape=input_shape, classes=classes
-    )
+    """Build the architecture for one sample of ``input_shape`` (without the batch axis).
+
+    Raises:
+        RecipeError: Its layers do not take such samples.
+    """
+    try:
+        return extensions.load("edgepack.zoo", config.zoo).build(
+            arguments(config), input_shape=input_shape, classes=classes
+        )
+    except ValueError as error:  # how Keras says that layers and shapes do not go together
+        raise RecipeError(
+            f"model.zoo: {config.zoo} cannot be built for samples of shape {input_shape}: {error}",
+            fix="convolutions need samples of shape (height, width, channels): set the data's shape "
+            "(image_shape, size), or take another architecture: mlp takes any shape",
+        ) from error

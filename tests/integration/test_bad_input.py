@@ -167,6 +167,14 @@ def test_a_missing_data_file_is_named_with_its_line(edgepack: Edgepack, work: Pa
     assert "relative to the recipe's folder" in message
 
 
+def test_samples_that_the_architecture_cannot_take_are_named(edgepack: Edgepack, work: Path) -> None:
+    done = run_changed(edgepack, work, "  image_shape: [8, 8, 1]\n", "", "--to", "train")
+    assert done.returncode == 2, done.stderr
+    message = the_only_error(done)
+    assert "small_cnn cannot be built for samples of shape (64,)" in message
+    assert "image_shape" in message
+
+
 @pytest.mark.parametrize("label", [12, -1])
 def test_a_label_outside_the_classes_is_named_with_its_sample(edgepack: Edgepack, work: Path, label: int) -> None:
     labels = np.arange(60) % 10
