@@ -15,6 +15,7 @@ import json
 import os
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -332,7 +333,7 @@ def summary(result: dict[str, Any]) -> str:
 def text(cell: dict[str, Any]) -> str:
     """A cell of the table."""
     if "error" in cell:
-        return str(cell["error"])
+        return textwrap.shorten(str(cell["error"]), 120, placeholder=" ...")
     if "read" in cell:
         return "read"
     ratio = "exact" if cell["sqnr_db"] is None else f"{cell['sqnr_db']:.0f} dB"
