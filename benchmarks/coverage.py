@@ -31,7 +31,8 @@ TIMEOUT_S = 1800
 
 TRAINED, TESTED, BATCH = 1024, 128, 32
 EPOCHS = 6
-SPARSITY = 0.5
+SPARSITY, PRUNING_EPOCHS, PRUNING_RATE = 0.5, 3, 1e-3
+QAT_EPOCHS, QAT_RATE = 1, 1e-5
 
 
 def main() -> None:
@@ -163,7 +164,7 @@ def ours(name: str, form: str) -> dict[str, Any]:
     context = TechniqueContext(Training(batch_size=BATCH), seed=0, progress=lambda _: None)
     path = folder(name) / ("keras2.h5" if form == "keras2" else "keras3.keras")
     calibration = data.calibration(64)
-    quantise = qat.Config(epochs=1, learning_rate=1e-5, calibration_samples=256, monitor=False)
+    quantise = qat.Config(epochs=QAT_EPOCHS, learning_rate=QAT_RATE, calibration_samples=256, monitor=False)
     found: dict[str, Any] = {}
 
     def attempt(label: str, work: Callable[[], Any]) -> None:
@@ -182,7 +183,7 @@ def ours(name: str, form: str) -> dict[str, Any]:
     thin: list[Any] = []
 
     def pruned() -> Any:
-        config = prune.Config(sparsity=SPARSITY, epochs=1, learning_rate=1e-4)
+        config = prune.Config(sparsity=SPARSITY, epochs=PRUNING_EPOCHS, learning_rate=PRUNING_RATE)
         thin.append(prune.apply(load(path), data, config, context=context).model)
         return integer(thin[0], quantise.model_copy(update={"epochs": 0}))
 
@@ -212,21 +213,23 @@ def plain(name: str) -> dict[str, Any]:
         converter.inference_input_type = converter.inference_output_type = tf.int8
         return bytes(converter.convert())
 
-    def fit(model: Any, rate: float, callbacks: list[Any]) -> None:
-        model.compile(tf_keras.optimizers.Adam(rate), "sparse_categorical_crossentropy")
-        model.fit(
-            data.inputs("train"), data.targets("train"), batch_size=BATCH, epochs=1, verbose=0, callbacks=callbacks
-        )
+    steps = TRAINED // BATCH
+
+    def fit(model: Any, epochs: int, rate: float, callbacks: list[Any]) -> None:
+        course = tf_keras.optimizers.schedules.CosineDecay(rate, epochs * steps)
+        model.compile(tf_keras.optimizers.Adam(course), "sparse_categorical_crossentropy")
+        x, y = data.inputs("train"), data.targets("train")
+        model.fit(x, y, batch_size=BATCH, epochs=epochs, verbose=0, callbacks=callbacks)
 
     def quantise(source: Any) -> Any:
         model = tfmot.quantization.keras.quantize_model(source)
-        fit(model, 1e-5, [])
+        fit(model, QAT_EPOCHS, QAT_RATE, [])
         return model, convert(model, calibrated=False)
 
     def prune(source: Any) -> Any:
-        schedule = tfmot.sparsity.keras.ConstantSparsity(SPARSITY, 0)
+        schedule = tfmot.sparsity.keras.PolynomialDecay(0.0, SPARSITY, 0, PRUNING_EPOCHS * steps * 6 // 10, frequency=1)
         model = tfmot.sparsity.keras.prune_low_magnitude(source, pruning_schedule=schedule)
-        fit(model, 1e-4, [tfmot.sparsity.keras.UpdatePruningStep()])
+        fit(model, PRUNING_EPOCHS, PRUNING_RATE, [tfmot.sparsity.keras.UpdatePruningStep()])
         model = tfmot.sparsity.keras.strip_pruning(model)
         return model, convert(model, calibrated=True)
 
