@@ -61,7 +61,7 @@ VARIANTS: dict[str, tuple[str, list[dict[str, Any]]]] = {
 }
 """Name: precision of the file that counts, and the recipe's steps."""
 
-SEEDED = ("float32", "QAT", "TFMOT QAT", "PQAT", "PCQAT")
+SEEDED = ("float32", "QAT", "TFMOT QAT")
 """Measured for every seed; the others for the first."""
 
 
