@@ -22,7 +22,7 @@ def test_arguments_reach_the_architecture() -> None:
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"zoo": "mpl"}, "unknown name 'mpl' in zoo; expected one of: mlp, resnet8, small_cnn (did you mean 'mlp')"),
+        ({"zoo": "mpl"}, f"expected one of: {', '.join(extensions.names('edgepack.zoo'))} (did you mean 'mlp')"),
         ({"zoo": "mlp", "args": {"unit": [3]}}, "argument 'unit' of 'mlp' is not accepted (did you mean 'units'?)"),
         (
             {"zoo": "mlp", "args": {"units": [0]}},

@@ -1,0 +1,15 @@
+"""Which network is the base that EfficientNets are scaled from?"""
+
+from typing import Any
+
+from edgepack import config
+from edgepack.zoo import _applications
+
+
+class Config(config.Config):
+    """Arguments of `build`: none."""
+
+
+def build(config: Config, *, input_shape: tuple[int, ...], classes: int) -> Any:
+    """Build EfficientNet-B0 (1905.11946) for images of at least 32x32; it takes bytes and scales them by itself."""
+    return _applications.build("EfficientNetB0", input_shape=input_shape, classes=classes)

@@ -1,0 +1,17 @@
+"""Which EfficientNet trains faster?"""
+
+from typing import Any
+
+from edgepack import config
+from edgepack.zoo import _applications
+
+
+class Config(config.Config):
+    """Arguments of `build`: none."""
+
+
+def build(config: Config, *, input_shape: tuple[int, ...], classes: int) -> Any:
+    """Build EfficientNetV2-B0 (2104.00298) for images of at least 32x32; it takes values from -1 to 1."""
+    return _applications.build(
+        "EfficientNetV2B0", input_shape=input_shape, classes=classes, include_preprocessing=False
+    )

@@ -1,0 +1,22 @@
+"""Which network first put depthwise separable convolutions on phones?"""
+
+from typing import Any
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat
+
+from edgepack import config
+from edgepack.zoo import _applications
+
+
+class Config(config.Config):
+    """Arguments of `build`."""
+
+    width: PositiveFloat = Field(1.0, le=4, description="factor of all filters: 0.25, 0.5, 0.75 and 1 in the paper")
+    dropout: NonNegativeFloat = Field(0.001, lt=1, description="dropout before the classifier, as a fraction")
+
+
+def build(config: Config, *, input_shape: tuple[int, ...], classes: int) -> Any:
+    """Build MobileNet (1704.04861) for images of at least 32x32; it takes values from -1 to 1."""
+    return _applications.build(
+        "MobileNet", input_shape=input_shape, classes=classes, alpha=config.width, dropout=config.dropout
+    )

@@ -1,0 +1,19 @@
+"""Which network has inverted residuals and linear bottlenecks?"""
+
+from typing import Any
+
+from pydantic import Field, PositiveFloat
+
+from edgepack import config
+from edgepack.zoo import _applications
+
+
+class Config(config.Config):
+    """Arguments of `build`."""
+
+    width: PositiveFloat = Field(1.0, le=4, description="factor of all filters: 0.35 to 1.4 in the paper")
+
+
+def build(config: Config, *, input_shape: tuple[int, ...], classes: int) -> Any:
+    """Build MobileNetV2 (1801.04381) for images of at least 32x32; it takes values from -1 to 1."""
+    return _applications.build("MobileNetV2", input_shape=input_shape, classes=classes, alpha=config.width)

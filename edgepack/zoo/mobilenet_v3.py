@@ -1,0 +1,30 @@
+"""Which network was searched for phones: hard-swish, squeeze-and-excite, a short end?"""
+
+from typing import Any, Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat
+
+from edgepack import config
+from edgepack.zoo import _applications
+
+
+class Config(config.Config):
+    """Arguments of `build`."""
+
+    size: Literal["small", "large"] = Field("small", description="small or large")
+    width: PositiveFloat = Field(1.0, le=4, description="factor of all filters: 0.75 and 1 in the paper")
+    minimalistic: bool = Field(False, description="no squeeze-and-excite, no hard-swish, no 5x5 kernels")
+    dropout: NonNegativeFloat = Field(0.2, lt=1, description="dropout before the classifier, as a fraction")
+
+
+def build(config: Config, *, input_shape: tuple[int, ...], classes: int) -> Any:
+    """Build MobileNetV3 (1905.02244) for images of at least 32x32; it takes values from -1 to 1."""
+    return _applications.build(
+        f"MobileNetV3{config.size.title()}",
+        input_shape=input_shape,
+        classes=classes,
+        alpha=config.width,
+        minimalistic=config.minimalistic,
+        dropout_rate=config.dropout,
+        include_preprocessing=False,
+    )

@@ -1,0 +1,83 @@
+"""Are the architectures those of their papers?"""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgepack import extensions
+from edgepack.errors import RecipeError
+from edgepack.models import zoo
+
+# TensorFlow and Keras warn of their own futures on import.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+IMAGENET = {"input_shape": (224, 224, 3), "classes": 1000}
+APPLICATIONS = "https://keras.io/api/applications"
+LITE = "https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite"
+
+# All parameters as Keras counts them, or the trainable ones where the source leaves out the moving statistics of
+# BatchNormalization, in millions as far as the source gives them.
+PUBLISHED: list[Any] = [
+    ("mobilenet_v1", {}, IMAGENET, "all", 4.3, APPLICATIONS),
+    ("mobilenet_v1", {"width": 0.75}, IMAGENET, "all", 2.6, "1704.04861, table 6"),
+    ("mobilenet_v1", {"width": 0.5}, IMAGENET, "all", 1.3, "1704.04861, table 6"),
+    ("mobilenet_v1", {"width": 0.25}, IMAGENET, "all", 0.5, "1704.04861, table 6"),
+    ("mobilenet_v2", {}, IMAGENET, "all", 3.5, APPLICATIONS),
+    ("mobilenet_v3", {"size": "small"}, IMAGENET, "trainable", 2.5, "1905.02244, table 3"),
+    ("mobilenet_v3", {"size": "large"}, IMAGENET, "all", 5.5, "1905.02244, table 3: 5.4, without the bias of its end"),
+    ("efficientnet_b0", {}, IMAGENET, "all", 5.3, APPLICATIONS),
+    ("efficientnet_v2_b0", {}, IMAGENET, "all", 7.2, APPLICATIONS),
+    ("efficientnet_lite", {"variant": 0}, IMAGENET, "trainable", 4.7, LITE),
+    ("efficientnet_lite", {"variant": 1}, IMAGENET, "trainable", 5.4, LITE),
+    ("efficientnet_lite", {"variant": 2}, IMAGENET, "trainable", 6.1, LITE),
+    ("efficientnet_lite", {"variant": 3}, IMAGENET, "trainable", 8.2, LITE),
+    ("efficientnet_lite", {"variant": 4}, IMAGENET, "trainable", 13.0, LITE),
+    (
+        "ds_cnn", {}, {"input_shape": (49, 10, 1), "classes": 12}, "all", 0.024908,
+        "https://github.com/mlcommons/tiny, benchmark/training/keyword_spotting",
+    ),
+]  # fmt: skip
+
+
+def build(name: str, arguments: dict[str, Any], **shape: Any) -> Any:
+    return extensions.load("edgepack.zoo", name).build(zoo.arguments(zoo.Config(zoo=name, args=arguments)), **shape)
+
+
+@pytest.mark.parametrize(("name", "arguments", "shape", "which", "millions", "source"), PUBLISHED)
+def test_the_number_of_parameters_is_the_published_one(
+    name: str, arguments: dict[str, Any], shape: dict[str, Any], which: str, millions: float, source: str
+) -> None:
+    model = build(name, arguments, **shape)
+    weights = model.weights if which == "all" else model.trainable_weights
+    found = sum(int(np.prod(weight.shape)) for weight in weights) / 1e6
+    digits = len(str(millions).partition(".")[2])
+    assert round(found, digits) == millions, source
+
+
+@pytest.mark.parametrize("name", [name for name in extensions.names("edgepack.zoo") if name != "mlp"])
+def test_every_architecture_gives_one_probability_for_each_class(name: str) -> None:
+    shape = (49, 10, 1) if name == "ds_cnn" else (32, 32, 3)
+    model = build(name, {}, input_shape=shape, classes=7)
+    outputs = model(np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32), training=False).numpy()
+    assert outputs.shape == (2, 7)
+    np.testing.assert_allclose(outputs.sum(axis=1), 1, atol=1e-5)
+
+
+def test_keywords_can_be_spotted_in_one_dimension() -> None:
+    model = build("ds_cnn", {"filters": 16}, input_shape=(49, 10), classes=12)
+    assert {type(layer).__name__ for layer in model.layers} >= {"Conv1D", "DepthwiseConv1D"}
+    assert model.output_shape == (None, 12)
+
+
+def test_width_makes_a_network_narrower() -> None:
+    wide, narrow = (
+        build("mobilenet_v2", {"width": width}, input_shape=(32, 32, 3), classes=10) for width in (1.0, 0.35)
+    )
+    assert narrow.count_params() < wide.count_params() / 3
+
+
+def test_images_that_are_too_small_are_named(tmp_path: Any) -> None:
+    with pytest.raises(RecipeError, match=r"mobilenet_v2 cannot be built for samples of shape \(28, 28, 1\)") as caught:
+        zoo.build(zoo.Config(zoo="mobilenet_v2"), tmp_path, input_shape=(28, 28, 1), classes=10)
+    assert "image_shape" in caught.value.fix
