@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from edgepack import extensions
@@ -30,7 +31,8 @@ class Extension:
     """Marks a field whose keys are those of an extension's ``Config``, chosen by name.
 
     The choice is made by a key of its own (``by="use"`` for ``use: prune``) or, when ``by`` is None, by the
-    one key that is the name of an extension (``sklearn: digits``).
+    one key that is the name of an extension (``sklearn: digits``). With a key of its own, the bare name stands for the
+    extension with all its defaults: ``schedule: cosine`` is ``schedule: {use: cosine}``.
     """
 
     package: str
@@ -51,7 +53,19 @@ class Extension:
             named = [key for key in value if key in choices]
             return str(named[0]) if len(named) == 1 else None
 
-        return core_schema.tagged_union_schema(choices, choose)
+        union = core_schema.tagged_union_schema(choices, choose)
+        if self.by is None:
+            return union
+        return core_schema.no_info_before_validator_function(self._spelt_out, union)
+
+    def _spelt_out(self, value: Any) -> Any:
+        return {self.by: value} if isinstance(value, str) else value
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        found = handler(schema)
+        if self.by is None:
+            return found
+        return {"anyOf": [found, {"enum": list(extensions.names(self.package)), "type": "string"}]}
 
 
 Model = TypeVar("Model", bound=BaseModel)

@@ -112,6 +112,45 @@ class ModelSource(Protocol):
         """Return a tf_keras model; ``input_shape`` is without the batch axis."""
 
 
+class ScheduleConfig(Config):
+    """Keys that every learning rate schedule shares."""
+
+
+Course = Callable[[int], float]
+"""A value for each training step, counted from 0."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """How long a training is.
+
+    Attributes:
+        epochs: Passes over the training samples, at least 1.
+        steps_per_epoch: Batches in a pass, at least 1.
+    """
+
+    epochs: int
+    steps_per_epoch: int
+
+    @property
+    def steps(self) -> int:
+        """Batches in the whole training."""
+        return self.epochs * self.steps_per_epoch
+
+
+class Schedule(Protocol):
+    """A module in ``edgepack/schedules``.
+
+    One more name may stand in the module: ``momentum(config, span)``, the course of the momentum (Adam: of beta_1) or
+    None.
+    """
+
+    Config: type[ScheduleConfig]
+
+    def rate(self, config: Any, peak: float, span: Span) -> Course:
+        """The course of the learning rate, whose largest value is ``peak``."""
+
+
 class TechniqueConfig(Config):
     """Keys that every compression step shares."""
 

@@ -86,6 +86,36 @@ def run(plan: Plan, observer: Observer | None = None) -> Outcome:
         return Outcome(plan.run_folder, tuple(errors), work.worked)
 
 
+def find_learning_rate(
+    plan: Plan, observer: Observer | None = None, *, low: float, high: float, steps: int
+) -> tuple[dict[str, Any], Path]:
+    """The range test of 1506.01186 on a recipe's model and data, before any training.
+
+    Args:
+        plan: What to do; only its data and its model count.
+        observer: Told what happens.
+        low: First learning rate.
+        high: Last learning rate; the test ends before it when the loss grows out of bounds.
+        steps: Training steps.
+
+    Returns:
+        The content of ``lr-find.json`` (``suggested``, ``bound``, ``rates``, ``losses``, ``smoothed``) and its folder.
+    """
+    keeper = Store(plan.run_folder)
+    with keeper.locked():
+        work = Execution(plan, keeper, observer or Silent())
+        found = work.stage(
+            "train",
+            "edgepack.stages.lr_find",
+            config=[*_training_config(work), low, high, steps],
+            inputs={"data": _data(work)},
+            code=(*TRAINING_CODE, "stages/lr_find", "report/svg"),
+            packages=(*TRAINING_PACKAGES, "matplotlib"),
+            options={"low": low, "high": high, "steps": steps},
+        )
+        return json.loads((found.path / "lr-find.json").read_text()), found.path
+
+
 def _data(work: Execution) -> Entry:
     recipe = work.plan.recipe
     source = extensions.name_of(recipe.data)
@@ -101,19 +131,37 @@ def _data(work: Execution) -> Entry:
     )
 
 
+TRAINING_CODE = (
+    "models",
+    "zoo",
+    "schedules",
+    "training",
+    "keras_models",
+    "dataset",
+    "stages/train",
+    "stages/determinism",
+)
+TRAINING_PACKAGES = ("tensorflow", "tf-keras", "keras", "numpy")
+
+
 def _train(work: Execution, data: Entry) -> Entry:
+    return work.stage(
+        "train",
+        "edgepack.stages.train",
+        config=_training_config(work),
+        inputs={"data": data},
+        code=TRAINING_CODE,
+        packages=TRAINING_PACKAGES,
+    )
+
+
+def _training_config(work: Execution) -> list[object]:
+    """What decides, besides the data, what training makes."""
     recipe = work.plan.recipe
     source = extensions.name_of(recipe.model)
     with located(Path(work.plan.recipe_file), ("model", source)):
         identity = extensions.load("edgepack.models", source).identity(recipe.model, work.plan.base)
-    return work.stage(
-        "train",
-        "edgepack.stages.train",
-        config=[recipe.model.model_dump(mode="json"), identity, recipe.training.model_dump(mode="json")],
-        inputs={"data": data},
-        code=("models", "zoo", "training", "keras_models", "dataset", "stages/train", "stages/determinism"),
-        packages=("tensorflow", "tf-keras", "keras", "numpy"),
-    )
+    return [recipe.model.model_dump(mode="json"), identity, recipe.training.model_dump(mode="json")]
 
 
 def _compress(work: Execution, data: Entry, trained: Entry) -> list[Step]:
@@ -130,7 +178,7 @@ def _compress(work: Execution, data: Entry, trained: Entry) -> list[Step]:
             label=label,
             config=[
                 config.model_dump(mode="json"),
-                recipe.training.model_dump(mode="json"),
+                recipe.training.for_steps().model_dump(mode="json"),
                 _identity(work, index, technique),
             ],
             inputs={
@@ -140,6 +188,7 @@ def _compress(work: Execution, data: Entry, trained: Entry) -> list[Step]:
             },
             code=(
                 "techniques",
+                "schedules",
                 "training",
                 "keras_models",
                 "rewrites",

@@ -38,7 +38,7 @@ def _root(
 
 for _module_info in sorted(pkgutil.iter_modules(verbs.__path__), key=lambda info: info.name):
     _verb = importlib.import_module(f"{verbs.__name__}.{_module_info.name}")
-    app.command(_module_info.name)(_verb.command)
+    app.command(_module_info.name.replace("_", "-"))(_verb.command)
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ def run(request: Request) -> dict[str, Any]:
     data = dataset.load(request.inputs["data"])
     model = load(request.inputs["model"] / "model.h5")
     context = TechniqueContext(
-        training=recipe.training,
+        training=recipe.training.for_steps(),
         seed=recipe.seed,
         progress=request.progress,
         base=request.base,

@@ -17,7 +17,7 @@ def run(request: Request) -> dict[str, Any]:
     recipe = request.recipe
     make_deterministic(recipe.seed)
     data = dataset.load(request.inputs["data"])
-    model, loaded = _model(request, data)
+    model, loaded = fresh_model(request, data)
     require_graph(model)
     check_fits(model, data)
     epochs = recipe.training.epochs or 0
@@ -47,7 +47,7 @@ def run(request: Request) -> dict[str, Any]:
     return {"val_accuracy": record["val_accuracy"]}
 
 
-def _model(request: Request, data: dataset.Dataset) -> tuple[Any, dict[str, Any] | None]:
+def fresh_model(request: Request, data: dataset.Dataset) -> tuple[Any, dict[str, Any] | None]:
     """The recipe's model, and for one from a file which Keras wrote it and how far it moved on the way in."""
     from edgepack.models import file
 

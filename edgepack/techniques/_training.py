@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, NonNegativeInt, PositiveFloat
 
 from edgepack import contracts, userfiles
-from edgepack.contracts import TechniqueContext
+from edgepack.contracts import ScheduleConfig, TechniqueContext
+from edgepack.schedules import cosine
 from edgepack.training.distillation import Distillation
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def train(
     context: TechniqueContext,
     *,
     label: str,
-    schedule: str = "cosine",
+    schedule: ScheduleConfig | None = None,
     callbacks: Sequence[Any] = (),
     best_from_epoch: int = 0,
     preserve: bool = True,
@@ -62,7 +63,7 @@ def train(
         config: The step's configuration: epochs, peak learning rate, teacher.
         context: The technique's context.
         label: What to call this work in progress events.
-        schedule: Name in `edgepack.training.schedules.SCHEDULES`.
+        schedule: Course of the learning rate; None = cosine.
         callbacks: tf_keras callbacks of the technique.
         best_from_epoch: First epoch (0-based) whose weights may be kept.
         preserve: False lets the zeros and clusters of earlier steps go.
@@ -85,7 +86,7 @@ def train(
             context.training,
             epochs=config.epochs,
             learning_rate=config.learning_rate,
-            schedule=schedule,
+            schedule=schedule or cosine.Config(),
             seed=context.seed,
             progress=context.progress,
             label=label,

@@ -9,7 +9,9 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 from edgepack import contracts
 from edgepack.contracts import LayerNote, TechniqueContext, TechniqueResult
+from edgepack.schedules import cosine
 from edgepack.techniques._training import TrainedConfig, identity, train
+from edgepack.training.course import AnySchedule
 from edgepack.training.distillation import Distillation
 
 if TYPE_CHECKING:
@@ -30,8 +32,8 @@ class Config(Distillation, _Named):
     use: Literal["distill"] = "distill"
     epochs: PositiveInt = Field(10, description="training epochs of this step")
     learning_rate: PositiveFloat = Field(1e-3, le=10, description="peak learning rate")
-    schedule: Literal["constant", "cosine", "one_cycle"] = Field(
-        "cosine", description="course of the learning rate over all steps"
+    schedule: AnySchedule = Field(
+        default_factory=cosine.Config, description="course of the learning rate over all steps"
     )
 
 

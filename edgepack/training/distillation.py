@@ -6,7 +6,7 @@ Hinton, Vinyals & Dean, "Distilling the knowledge in a neural network", 1503.025
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, NonNegativeFloat, PositiveFloat, PositiveInt, Tag, model_validator
 
@@ -14,6 +14,7 @@ from edgepack.config import Config
 from edgepack.errors import RecipeError
 from edgepack.models import zoo
 from edgepack.suggest import did_you_mean
+from edgepack.training.course import AnySchedule
 
 SMALLEST = 1e-30
 """Probabilities are no smaller than this before their logarithm is taken."""
@@ -27,7 +28,7 @@ class ZooTeacher(zoo.Config):
 
     epochs: PositiveInt = Field(10, description="training epochs of the teacher")
     learning_rate: PositiveFloat | None = Field(None, le=10, description="peak; absent = that of `training`")
-    schedule: Literal["constant", "cosine", "one_cycle"] | None = Field(None, description="absent = that of `training`")
+    schedule: AnySchedule | None = Field(None, description="absent = that of `training`")
     label_smoothing: NonNegativeFloat = Field(0.0, lt=1, description="as in `training`; it makes worse teachers")
 
 

@@ -1,18 +1,17 @@
 """How is a model fitted so that the same seed gives the same weights?"""
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edgepack.contracts import Progress
+from edgepack.contracts import Progress, ScheduleConfig, Span
 from edgepack.dataset import Dataset, preprocess
 from edgepack.errors import RecipeError
-from edgepack.training.config import Augment, Training
+from edgepack.training import callbacks as between
+from edgepack.training import course
+from edgepack.training.batches import evaluation_batches, training_batches
+from edgepack.training.config import Training
 from edgepack.training.distillation import Lesson, student
-from edgepack.training.schedules import SCHEDULES, Schedule
-
-PROGRESS_INTERVAL_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ def fit(
     *,
     epochs: int,
     learning_rate: float,
-    schedule: str,
+    schedule: ScheduleConfig,
     seed: int,
     progress: Progress,
     label: str,
@@ -52,10 +51,10 @@ def fit(
     Args:
         model: tf_keras model; input float32 (batch, ...), output (batch, classes).
         data: Samples; only the training and validation splits are used.
-        training: Batch size, optimizer, weight decay, augmentation.
+        training: Everything else: batch size, optimizer, warm-up, regularisation, augmentation, averaging, patience.
         epochs: Passes over the training samples; 0 leaves the model as it is.
         learning_rate: Peak rate.
-        schedule: Name in `SCHEDULES`.
+        schedule: Course of the learning rate, and of the momentum where it moves that too.
         seed: Seed of shuffling and augmentation.
         progress: Receives an event at least twice a second.
         label: What to call this work in progress events.
@@ -66,17 +65,24 @@ def fit(
     check_fits(model, data)
     if epochs == 0:
         return Fitted((), 0)
-    steps = max(1, -(-len(data.train.y) // training.batch_size))
-    rate = SCHEDULES[schedule](learning_rate, epochs * steps)
+    span = Span(epochs, max(1, -(-len(data.train.y) // training.batch_size)))
+    rate = course.rate(schedule, learning_rate, span, warmup_epochs=training.warmup_epochs, scaling=training.scaling)
+    outputs = int(model.outputs[0].shape[-1])
     trained = model if lesson is None else student(model, lesson, probabilities=ends_with_softmax)
+    if training.l1 or training.l2:
+        trained = _penalised(model, trained, training.l1, training.l2)
     compile_model(trained, training, rate(0))
-    best = _best_weights(model, best_from_epoch)
+    averaged = between.averaging(model, training.averaging) if training.averaging else None
+    best = between.best_weights(
+        lambda: [average.numpy() for average in averaged.averages] if averaged else model.get_weights(), best_from_epoch
+    )
+    followers = [between.follow(rate, course.momentum(schedule, span)), best, between.reporter(progress, label, span)]
     history = trained.fit(
-        training_batches(data, training, seed=seed),
-        validation_data=evaluation_batches(data, "validation"),
+        training_batches(data, training, seed=seed, outputs=outputs),
+        validation_data=evaluation_batches(data, "validation", outputs=outputs if training.mixup else None),
         epochs=epochs,
         verbose=0,
-        callbacks=[*callbacks, _learning_rate(rate), best, _reporter(progress, label, epochs, steps)],
+        callbacks=[*callbacks, *([averaged] if averaged else []), *followers, *_patience(training)],
     ).history
     if best.weights is not None:
         model.set_weights(best.weights)
@@ -129,20 +135,31 @@ def compile_model(model: Any, training: Training, learning_rate: float) -> None:
     import tf_keras
 
     if training.optimizer == "sgd":
-        optimizer = tf_keras.optimizers.SGD(learning_rate, momentum=0.9, nesterov=True)
+        optimizer = tf_keras.optimizers.SGD(
+            learning_rate, momentum=0.9, nesterov=True, global_clipnorm=training.clip_norm
+        )
     else:
-        optimizer = tf_keras.optimizers.Adam(learning_rate)
+        optimizer = tf_keras.optimizers.Adam(learning_rate, global_clipnorm=training.clip_norm)
     if training.weight_decay:
         optimizer.weight_decay = training.weight_decay
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    model.compile(optimizer, _loss(training.label_smoothing, logits=not ends_with_softmax(model)), metrics=["accuracy"])
+    loss = _loss(training.label_smoothing, logits=not ends_with_softmax(model), shares=bool(training.mixup))
+    model.compile(optimizer, loss, metrics=["accuracy"])
 
 
-def _loss(smoothing: float, *, logits: bool) -> Any:
-    """Cross-entropy with integer labels of which ``smoothing`` is spread over all classes (1512.00567, section 7)."""
+def _loss(smoothing: float, *, logits: bool, shares: bool = False) -> Any:
+    """Cross-entropy with labels of which ``smoothing`` is spread over all classes (1512.00567, section 7).
+
+    Args:
+        smoothing: As a fraction.
+        logits: The model does not end with a softmax.
+        shares: Labels are shares of the outputs (batch, outputs) and not integers (batch,).
+    """
     import tensorflow as tf
     import tf_keras
 
+    if shares:
+        return tf_keras.losses.CategoricalCrossentropy(from_logits=logits, label_smoothing=smoothing)
     if not smoothing:
         return tf_keras.losses.SparseCategoricalCrossentropy(from_logits=logits)
 
@@ -154,6 +171,30 @@ def _loss(smoothing: float, *, logits: bool) -> Any:
     return Smoothed()
 
 
+def _penalised(model: Any, trained: Any, l1: float, l2: float) -> Any:
+    """A model of the same layers whose loss has ``l1 * sum(|w|) + l2 * sum(w^2)`` of all kernels that are trained."""
+    import tensorflow as tf
+    import tf_keras
+
+    kernels = [weight for weight in model.trainable_weights if "kernel" in weight.name]
+
+    def penalty() -> Any:
+        return tf.add_n([l1 * tf.reduce_sum(tf.abs(w)) + l2 * tf.reduce_sum(tf.square(w)) for w in kernels])
+
+    if trained is model:  # a model that goes on to the next stage must not keep the penalty
+        trained = tf_keras.Model(model.inputs, model.outputs, name=model.name)
+    trained.add_loss(penalty)
+    return trained
+
+
+def _patience(training: Training) -> list[Any]:
+    import tf_keras
+
+    if training.patience is None:
+        return []
+    return [tf_keras.callbacks.EarlyStopping(monitor="val_accuracy", mode="max", patience=training.patience)]
+
+
 def ends_with_softmax(model: Any) -> bool:
     """True when the model's outputs are probabilities."""
     layer = model.layers[-1]
@@ -163,37 +204,6 @@ def ends_with_softmax(model: Any) -> bool:
     return type(layer).__name__ == "Softmax" or getattr(activation, "__name__", "") == "softmax"
 
 
-def training_batches(data: Dataset, training: Training, *, seed: int) -> Any:
-    """Shuffled, augmented batches: float32 (batch, ...) and int64 (batch,), in an order that ``seed`` fixes."""
-    import tensorflow as tf
-
-    x, y = tf.constant(data.train.x[:]), tf.constant(data.targets("train"))
-    scale, offset = data.preprocessing.scale, data.preprocessing.offset
-    augment = _augmentation(training.augment, data.input_shape)
-
-    def batch(indices: Any, seeds: Any) -> tuple[Any, Any]:
-        images = tf.cast(tf.gather(x, indices), tf.float32) * scale + offset
-        return augment(images, seeds), tf.gather(y, indices)
-
-    order = tf.data.Dataset.range(len(data.train.y)).shuffle(len(data.train.y), seed=seed)
-    seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2)
-    batches = tf.data.Dataset.zip((order.batch(training.batch_size), seeds))
-    return batches.map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
-
-
-def evaluation_batches(data: Dataset, split: str, batch_size: int = 512) -> Any:
-    """Batches of a split in file order, not augmented."""
-    import tensorflow as tf
-
-    samples = getattr(data, split)
-    rows = tf.data.Dataset.from_tensor_slices((samples.x[:], data.targets(split)))  # type: ignore[arg-type]
-
-    def batch(raw: Any, labels: Any) -> tuple[Any, Any]:
-        return tf.cast(raw, tf.float32) * data.preprocessing.scale + data.preprocessing.offset, labels
-
-    return rows.batch(batch_size).map(batch).prefetch(tf.data.AUTOTUNE)
-
-
 def predict(model: Any, data: Dataset, split: str, limit: int | None = None) -> Any:
     """Model outputs of a split: float32 of shape (n, classes)."""
     import numpy as np
@@ -201,90 +211,3 @@ def predict(model: Any, data: Dataset, split: str, limit: int | None = None) -> 
     samples = getattr(data, split)
     x = preprocess(samples.x[:limit], data.preprocessing)
     return np.asarray(model.predict(x, batch_size=512, verbose=0), dtype=np.float32)
-
-
-def _augmentation(augment: Augment, shape: tuple[int, ...]) -> Callable[[Any, Any], Any]:
-    import tensorflow as tf
-
-    if (augment.flip or augment.shift) and len(shape) != 3:
-        raise RecipeError(
-            f"training.augment needs images of (height, width, channels); the samples have the shape {shape}",
-            fix="remove training.augment, or set image_shape",
-        )
-
-    def apply(images: Any, seeds: Any) -> Any:
-        count = tf.shape(images)[0]
-        if augment.flip:
-            mirrored = tf.random.stateless_uniform([count, 1, 1, 1], seeds) < 0.5
-            images = tf.where(mirrored, tf.reverse(images, [2]), images)
-        if augment.shift:
-            by = augment.shift
-            padded = tf.pad(images, [[0, 0], [by, by], [by, by], [0, 0]])
-            starts = tf.random.stateless_uniform([2, count, 1], seeds + 1, 0, 2 * by + 1, tf.int32)
-            rows, columns = (starts[axis] + tf.range(shape[axis])[None] for axis in (0, 1))
-            images = tf.gather(tf.gather(padded, rows, axis=1, batch_dims=1), columns, axis=2, batch_dims=1)
-        return images
-
-    return apply
-
-
-def _learning_rate(rate: Schedule) -> Any:
-    import tf_keras
-
-    class LearningRate(tf_keras.callbacks.Callback):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.step = 0
-
-        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-            self.model.optimizer.learning_rate.assign(rate(self.step))
-            self.step += 1
-
-        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            if logs is not None:
-                logs["learning_rate"] = float(self.model.optimizer.learning_rate.numpy())
-
-    return LearningRate()
-
-
-def _best_weights(kept: Any, from_epoch: int) -> Any:
-    import tf_keras
-
-    class BestWeights(tf_keras.callbacks.Callback):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.score: tuple[float, float] | None = None
-            self.weights: Any = None
-            self.epoch = -1
-
-        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            score = (logs["val_accuracy"], -logs["val_loss"])
-            if epoch >= from_epoch and (self.score is None or score > self.score):
-                self.score, self.weights, self.epoch = score, kept.get_weights(), epoch
-
-    return BestWeights()
-
-
-def _reporter(progress: Progress, label: str, epochs: int, steps: int) -> Any:
-    import tf_keras
-
-    class Reporter(tf_keras.callbacks.Callback):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.done = 0
-            self.last = 0.0
-            self.text = ""
-
-        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            self.done += 1
-            now = time.monotonic()
-            if now - self.last > PROGRESS_INTERVAL_S:
-                self.last = now
-                progress({"label": label, "step": self.done, "steps": epochs * steps, "text": self.text})
-
-        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            logs = logs or {}
-            self.text = f"epoch {epoch + 1}/{epochs}, validation accuracy {logs.get('val_accuracy', 0):.4f}"
-            progress({"label": label, "step": self.done, "steps": epochs * steps, "text": self.text})
-
-    return Reporter()

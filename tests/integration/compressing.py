@@ -7,6 +7,7 @@ import numpy as np
 
 from edgepack.contracts import ExportContext, Preprocessing, Samples, TechniqueContext
 from edgepack.dataset import Dataset
+from edgepack.schedules import one_cycle
 from edgepack.training.config import Training
 from edgepack.verify.weights import Weights, weights
 
@@ -54,7 +55,7 @@ def network(data: Dataset) -> Any:
         TRAINING,
         epochs=12,
         learning_rate=0.01,
-        schedule="one_cycle",
+        schedule=one_cycle.Config(),
         seed=0,
         progress=lambda _: None,
         label="test",

@@ -43,6 +43,23 @@ def test_plan_says_what_a_run_records(edgepack: Edgepack, small_run: Path) -> No
     assert record["recipe"] == plan["recipe"]
 
 
+def test_lr_find_tests_rates_and_suggests_one_that_learns(edgepack: Edgepack, small_run: Path, tmp_path: Path) -> None:
+    words = ["lr-find", "recipe.yaml", "--low", "1e-5", "--steps", "120", "--out", tmp_path]
+    found = document(edgepack(*words, "--json", cwd=small_run))
+    assert found["rates"][0] == pytest.approx(1e-5)
+    assert found["rates"] == sorted(found["rates"])
+    assert 1e-3 < found["suggested"] < found["bound"] <= 1.0
+    assert min(found["smoothed"]) < 0.8 * found["smoothed"][0]
+    done = edgepack(*words, cwd=small_run)
+    assert f"learning_rate: {found['suggested']:.1e}" in done.stdout
+    (curve,) = tmp_path.glob("small/cache/lr_find-*/lr-find.svg")
+    assert str(curve) in done.stdout
+    assert "<svg" in curve.read_text()
+    wrong = edgepack("lr-find", "recipe.yaml", "--low", "2", cwd=small_run)
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert "expected 0 < low < high" in wrong.stderr
+
+
 def test_doctor_examines_the_machine(edgepack: Edgepack, tmp_path: Path) -> None:
     checks = {item["name"]: item for item in document(edgepack("doctor", "--json", cwd=tmp_path))["checks"]}
     for name in ("python", "tensorflow", "onnxruntime", "ai-edge-litert", "disk"):

@@ -9,6 +9,7 @@ import pytest
 from compressing import SHAPES, by_shape, context, digits, files, network
 
 from edgepack.dataset import Dataset
+from edgepack.schedules import constant
 from edgepack.verify.weights import judge, weights
 
 # TensorFlow, Keras and TFMOT warn of their own futures on import and when they save.
@@ -159,7 +160,7 @@ def test_without_the_hold_quantised_training_loses_both(data: Dataset, pruned: A
 
     source = cluster.apply(pruned.model, data, cluster.Config(clusters=4, epochs=0), context=context()).model
     start = source.get_weights()
-    options: dict[str, Any] = {"learning_rate": 0.001, "schedule": "constant", "seed": 0, "label": "test"}
+    options: dict[str, Any] = {"learning_rate": 0.001, "schedule": constant.Config(), "seed": 0, "label": "test"}
     found = {}
     for hold in (True, False):
         source.set_weights(start)

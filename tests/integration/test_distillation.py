@@ -10,6 +10,7 @@ from compressing import digits
 from edgepack.contracts import Samples, TechniqueContext
 from edgepack.dataset import Dataset
 from edgepack.errors import RecipeError
+from edgepack.schedules import cosine
 from edgepack.training.config import Training
 from edgepack.training.distillation import Distillation, Hint, Lesson
 
@@ -36,7 +37,7 @@ def mlp(*units: int, seed: int = 0) -> Any:
 def learn(model: Any, data: Dataset, *, epochs: int, training: Training = TRAINING, **options: Any) -> Any:
     from edgepack.training.fit import fit
 
-    settings = {"learning_rate": 0.01, "schedule": "cosine", "seed": 0, "label": "test", **options}
+    settings = {"learning_rate": 0.01, "schedule": cosine.Config(), "seed": 0, "label": "test", **options}
     return fit(model, data, training, epochs=epochs, progress=lambda _: None, **settings)
 
 

@@ -174,7 +174,11 @@ def test_defaults_that_the_recipe_page_shows_are_the_defaults() -> None:
     training = plain.resolved()["training"]
     assert training.pop("epochs") == 10
     assert training.pop("augment") == {"flip": False, "shift": 0}
+    assert training.pop("schedule") == {"use": "constant"}
     for key, value in training.items():
+        if value is None:
+            assert re.search(rf"^  {key}: .*(absent|default: (none|never))\b", text, re.MULTILINE), key
+            continue
         assert re.search(rf"^  {key}: .*default: {re.escape(str(value))}\b", text, re.MULTILINE), f"{key}: {value}"
     for key, value in plain.resolved()["data"]["split"].items():
         assert value == 0.15, key

@@ -12,6 +12,7 @@ from support import Edgepack, digests, read_json
 from edgepack.contracts import ExportContext, Precision, TechniqueContext
 from edgepack.dataset import Dataset
 from edgepack.errors import ConversionError
+from edgepack.schedules import cosine
 from edgepack.training.config import Training
 
 # TensorFlow, Keras and TFMOT warn of their own futures on import and when they save.
@@ -61,7 +62,7 @@ def trained(data: Dataset) -> Any:
     for layer in model.layers:
         if "momentum" in layer.get_config():
             layer.momentum = 0.8  # so few steps would leave the statistics near where they start
-    settings: dict[str, Any] = {"learning_rate": 0.01, "schedule": "cosine", "seed": 0, "label": "test"}
+    settings: dict[str, Any] = {"learning_rate": 0.01, "schedule": cosine.Config(), "seed": 0, "label": "test"}
     fit(model, data, Training(batch_size=32), epochs=6, progress=lambda _: None, **settings)
     return model
 

@@ -9,6 +9,7 @@ from compressing import digits
 from edgepack.contracts import TechniqueContext, TechniqueResult
 from edgepack.dataset import Dataset
 from edgepack.errors import RecipeError
+from edgepack.schedules import one_cycle
 from edgepack.training.config import Training
 
 # TensorFlow, Keras and TFMOT warn of their own futures on import and when they save.
@@ -60,7 +61,7 @@ def trained(data: Dataset) -> Any:
 
     tf_keras.utils.set_random_seed(0)
     model = network()
-    settings: dict[str, Any] = {"learning_rate": 0.005, "schedule": "one_cycle", "seed": 0, "label": "test"}
+    settings: dict[str, Any] = {"learning_rate": 0.005, "schedule": one_cycle.Config(), "seed": 0, "label": "test"}
     fit(model, data, Training(batch_size=32), epochs=6, progress=lambda _: None, **settings)
     return model
 

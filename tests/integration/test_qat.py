@@ -11,6 +11,7 @@ from compressing import digits
 from edgepack.contracts import TechniqueContext
 from edgepack.dataset import Dataset
 from edgepack.errors import VerificationError
+from edgepack.schedules import one_cycle
 from edgepack.training.config import Training
 
 # TensorFlow, Keras and TFMOT warn of their own futures on import and when they save.
@@ -42,7 +43,7 @@ def learn(model: Any, data: Dataset, *, epochs: int) -> Any:
     from edgepack.training.fit import fit
 
     tf_keras.utils.set_random_seed(0)
-    options: dict[str, Any] = {"learning_rate": 0.005, "schedule": "one_cycle", "seed": 0, "label": "test"}
+    options: dict[str, Any] = {"learning_rate": 0.005, "schedule": one_cycle.Config(), "seed": 0, "label": "test"}
     fit(model, data, Training(batch_size=32), epochs=epochs, progress=lambda _: None, **options)
     return model
 

@@ -10,6 +10,7 @@ from compressing import SHAPES, by_shape, context, digits, files, network
 
 from edgepack.dataset import Dataset
 from edgepack.errors import RecipeError
+from edgepack.schedules import constant
 from edgepack.verify.weights import judge, weights
 
 # TensorFlow, Keras and TFMOT warn of their own futures on import and when they save.
@@ -115,7 +116,7 @@ def test_a_file_that_lost_its_zeros_is_found_out(data: Dataset, trained: Any, tm
     from edgepack.training.fit import fit
 
     result = prune.apply(trained, data, prune.Config(epochs=1), context=context())
-    options: dict[str, Any] = {"learning_rate": 0.001, "schedule": "constant", "seed": 0, "label": "test"}
+    options: dict[str, Any] = {"learning_rate": 0.001, "schedule": constant.Config(), "seed": 0, "label": "test"}
     # Plain training knows nothing of what pruning left.
     fit(result.model, data, context().training, epochs=1, progress=lambda _: None, **options)
     path = files(result.model, data, tmp_path, quantised=False)

@@ -9,6 +9,7 @@ from compressing import digits
 from edgepack.contracts import TechniqueContext
 from edgepack.dataset import Dataset
 from edgepack.errors import RecipeError
+from edgepack.schedules import constant, one_cycle
 from edgepack.training.config import Training
 
 # TensorFlow, Keras and TFMOT warn of their own futures on import and when they save.
@@ -35,7 +36,7 @@ def trained(data: Dataset) -> Any:
 
 
 def _fit(fit: Any, model: Any, data: Dataset, *, epochs: int, **options: Any) -> Any:
-    settings = {"learning_rate": 0.005, "schedule": "one_cycle", "seed": 0, "label": "test", **options}
+    settings = {"learning_rate": 0.005, "schedule": one_cycle.Config(), "seed": 0, "label": "test", **options}
     return fit(model, data, Training(batch_size=32), epochs=epochs, progress=lambda _: None, **settings)
 
 
@@ -116,18 +117,18 @@ def test_the_best_weights_are_kept_not_the_last(data: Dataset) -> None:
     tf_keras.utils.set_random_seed(0)
     model = mlp.build(mlp.Config(units=(16,)), input_shape=(8, 8, 1), classes=10)
     # A rate this high makes the last epochs worse than some earlier one.
-    fitted = _fit(fit, model, data, epochs=6, learning_rate=0.3, schedule="constant")
+    fitted = _fit(fit, model, data, epochs=6, learning_rate=0.3, schedule=constant.Config())
     best = max(entry["val_accuracy"] for entry in fitted.curve)
     assert fitted.curve[fitted.best_epoch - 1]["val_accuracy"] == best
     assert evaluate(model, data)["val_accuracy"] == pytest.approx(best)
 
 
 def test_augmentation_shifts_and_mirrors_training_images_only(data: Dataset) -> None:
+    from edgepack.training.batches import evaluation_batches, training_batches
     from edgepack.training.config import Augment
-    from edgepack.training.fit import evaluation_batches, training_batches
 
     training = Training(batch_size=600, augment=Augment(shift=1, flip=True))
-    images, _ = next(iter(training_batches(data, training, seed=0)))
+    images, _ = next(iter(training_batches(data, training, seed=0, outputs=10)))
     plain = {image.tobytes() for image in data.inputs("train")}
     moved = [image for image in images.numpy() if image.tobytes() not in plain]
     assert len(moved) > 300

@@ -23,6 +23,7 @@ FUNCTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "zoo": {"build": ("config", "input_shape", "classes")},
     "transports": {"connect": ("address",)},
     "rewrites": {"apply": ("graph",)},
+    "schedules": {"rate": ("config", "peak", "span")},
     "runner/sessions": {"version": ()},
 }
 CONFIGS: dict[str, type[BaseModel]] = {
@@ -31,8 +32,9 @@ CONFIGS: dict[str, type[BaseModel]] = {
     "techniques": contracts.TechniqueConfig,
     "formats": contracts.ExportConfig,
     "zoo": Config,
+    "schedules": contracts.ScheduleConfig,
 }
-CHOSEN_BY = {"techniques": "use", "formats": "format"}
+CHOSEN_BY = {"techniques": "use", "formats": "format", "schedules": "use"}
 
 
 def every(*kinds: str) -> list[Any]:

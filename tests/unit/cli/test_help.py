@@ -11,7 +11,7 @@ import pytest
 
 LIMIT = 1.5
 HEAVY = {"tensorflow", "tf_keras", "numpy", "pydantic", "rich", "docker", "onnx", "onnxruntime", "matplotlib", "ruamel"}
-VERBS = ("run", "plan", "doctor", "targets", "schema", "convert", "verify", "image", "bench", "report")
+VERBS = ("run", "plan", "lr-find", "doctor", "targets", "schema", "convert", "verify", "image", "bench", "report")
 # Coverage starts itself in child processes; what is measured here is edgepack.
 ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("COV")}
 MAIN = [sys.executable, "-m", "edgepack.cli.main"]
@@ -51,7 +51,7 @@ def test_help_names_every_verb() -> None:
     done = run("--help")
     assert done.stderr == ""
     commands = done.stdout.partition("Commands:")[2]
-    assert set(re.findall(r"^  (\w+)  ", commands, re.MULTILINE)) == set(VERBS)
+    assert set(re.findall(r"^  ([\w-]+)  ", commands, re.MULTILINE)) == set(VERBS)
 
 
 def test_no_words_at_all_give_the_help() -> None:
@@ -69,12 +69,13 @@ def test_every_verb_is_one_file() -> None:
     import edgepack.cli.verbs
 
     folder = Path(edgepack.cli.verbs.__path__[0])
-    assert {path.stem for path in folder.glob("*.py")} == {"__init__", *VERBS}
+    assert {path.stem for path in folder.glob("*.py")} == {"__init__", *(verb.replace("-", "_") for verb in VERBS)}
 
 
 def test_the_options_of_the_contract_are_there() -> None:
     """Users' scripts rely on these words."""
     promised = {
+        "lr-find": ["--out", "--low", "--high", "--steps", "--set", "--json"],
         "run": ["--target", "--out", "--from", "--to", "--set", "--smoke", "--json"],
         "convert": ["--format", "--precision", "--data", "-o"],
         "image": ["--tag", "--base-image", "--platform"],

@@ -1,0 +1,200 @@
+"""Does training do what its options say: to the weights, the labels, the gradients, the end?"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from compressing import digits
+
+from edgepack.dataset import Dataset
+from edgepack.schedules import constant, one_cycle
+from edgepack.training.config import Training
+
+# TensorFlow and Keras warn of their own futures on import.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(scope="module")
+def data() -> Dataset:
+    return digits(600, 200, 200)
+
+
+@pytest.fixture
+def model() -> Any:
+    """A small network, the same in every test."""
+    import tf_keras
+
+    from edgepack.zoo import small_cnn
+
+    tf_keras.utils.set_random_seed(0)
+    model = small_cnn.build(small_cnn.Config(filters=(8, 16)), input_shape=(8, 8, 1), classes=10)
+    for layer in model.layers:
+        if "momentum" in layer.get_config():
+            layer.momentum = 0.8  # so few steps would leave the statistics near where they start
+    return model
+
+
+def learn(
+    model: Any, data: Dataset, training: Training, *, epochs: int = 1, rate: float = 0.005, **options: Any
+) -> Any:
+    from edgepack.training.fit import fit
+
+    settings = {"schedule": constant.Config(), "seed": 0, "label": "test", "progress": lambda _: None, **options}
+    return fit(model, data, training, epochs=epochs, learning_rate=rate, **settings)
+
+
+def recorded(values: Callable[[Any], Any]) -> tuple[Any, list[Any]]:
+    """A callback that notes a value of the model after each step, and the list of them."""
+    import tf_keras
+
+    found: list[Any] = []
+
+    class Note(tf_keras.callbacks.Callback):  # type: ignore[misc]
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            found.append(values(self.model))
+
+    return Note(), found
+
+
+@pytest.mark.parametrize(("optimizer", "name"), [("sgd", "momentum"), ("adam", "beta_1")])
+def test_the_momentum_reaches_the_optimizer(data: Dataset, model: Any, optimizer: str, name: str) -> None:
+    note, found = recorded(lambda model: float(getattr(model.optimizer, name)))
+    schedule = one_cycle.Config(momentum=(0.95, 0.85), rise=0.5)
+    learn(model, data, Training(batch_size=100, optimizer=optimizer), schedule=schedule, callbacks=[note])
+    assert found == pytest.approx([0.95, 0.925, 0.875, 0.85, 0.875, 0.925])
+
+
+def test_a_momentum_that_moves_changes_what_is_learnt(data: Dataset, model: Any) -> None:
+    """A number would stay in the compiled step as it was at first."""
+    start, ends = model.get_weights(), []
+    for momentum in (None, (0.9, 0.9), (0.9, 0.1)):
+        model.set_weights(start)
+        training = Training(batch_size=100, optimizer="sgd")
+        learn(model, data, training, schedule=one_cycle.Config(momentum=momentum, rise=0.5))
+        ends.append(model.get_weights()[0])
+    np.testing.assert_allclose(ends[0], ends[1], atol=1e-6)
+    assert np.abs(ends[0] - ends[2]).max() > 1e-4
+
+
+def test_warm_up_and_batch_size_set_the_rate(data: Dataset, model: Any) -> None:
+    note, found = recorded(lambda model: float(model.optimizer.learning_rate))
+    training = Training(batch_size=100, reference_batch_size=50, warmup_epochs=0.5)
+    learn(model, data, training, rate=0.01, callbacks=[note])
+    assert found == pytest.approx([0.01, 0.01 + 0.01 / 3, 0.01 + 0.02 / 3, 0.02, 0.02, 0.02])
+
+
+def test_mixup_mixes_pairs_as_the_paper_says(data: Dataset) -> None:
+    """1710.09412, eq. 1: one share for inputs and labels; the pairs are a permutation of the batch."""
+    import tensorflow as tf
+
+    from edgepack.training.batches import mix
+
+    x, y = data.inputs("train", 64), np.eye(10, dtype=np.float32)[data.targets("train", 64)]
+    for seed in range(5):
+        mixed, shares = (np.asarray(part) for part in mix(x, y, 1.0, tf.constant([seed, 7], tf.int64)))
+        # The pair and the share of each sample follow from its pixels; its labels must say the same.
+        rows, pairs = [], []
+        for row in range(64):
+            if np.allclose(mixed[row], x[row], atol=1e-6):  # mixed with itself
+                np.testing.assert_allclose(shares[row], y[row], atol=1e-6)
+                continue
+            fits = []
+            for other in set(range(64)) - {row}:
+                difference = (x[row] - x[other]).ravel()
+                share = float(((mixed[row] - x[other]).ravel() @ difference) / (difference @ difference))
+                if np.abs(share * x[row] + (1 - share) * x[other] - mixed[row]).max() < 1e-5:
+                    fits.append((other, share))
+            ((other, share),) = fits
+            np.testing.assert_allclose(shares[row], share * y[row] + (1 - share) * y[other], atol=1e-4)
+            rows.append(share)
+            pairs.append(other)
+        assert len(set(pairs)) == len(pairs) >= 55
+        assert np.ptp(rows) < 1e-3
+        np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("alpha", [0.2, 1.0])
+def test_the_share_of_mixup_is_beta_distributed(alpha: float) -> None:
+    import tensorflow as tf
+    from scipy import stats
+
+    from edgepack.training.batches import mix
+
+    x, y = np.array([[1.0], [0.0]], np.float32), np.eye(2, dtype=np.float32)
+    shares = []
+    for seed in range(400):
+        mixed, _ = mix(x, y, alpha, tf.constant([seed, 3], tf.int64))
+        swapped = float(mixed[0, 0])
+        if swapped != 1.0:  # the permutation left them where they were
+            shares.append(swapped)
+    assert len(shares) > 100
+    assert stats.kstest(shares, stats.beta(alpha, alpha).cdf).pvalue > 0.01
+
+
+def test_a_model_learns_from_mixed_samples(data: Dataset, model: Any) -> None:
+    fitted = learn(model, data, Training(batch_size=50, mixup=0.4, label_smoothing=0.1), epochs=8, rate=0.01)
+    assert max(entry["val_accuracy"] for entry in fitted.curve) > 0.6
+    # Mixed labels cannot be met with certainty: the loss stays above that of the plain validation samples' best.
+    assert fitted.curve[-1]["loss"] > 0.3
+
+
+def test_the_average_is_what_is_validated_and_kept(data: Dataset, model: Any) -> None:
+    weights = {"kept": [weight.copy() for weight in model.get_weights()]}
+    note, found = recorded(lambda trained: [weight.copy() for weight in model.get_weights()])
+    fitted = learn(model, data, Training(batch_size=100, averaging=0.8), callbacks=[note])
+    average = weights["kept"]
+    for step, now in enumerate(found, 1):
+        share = 1 - min(0.8, (1 + step) / (10 + step))
+        average = [a + share * (w - a) for a, w in zip(average, now, strict=True)]
+    for expected, kept in zip(average, model.get_weights(), strict=True):
+        np.testing.assert_allclose(kept, expected, atol=1e-5)
+    from edgepack.training.fit import evaluate
+
+    assert evaluate(model, data)["val_accuracy"] == pytest.approx(fitted.curve[0]["val_accuracy"])
+    assert np.abs(found[-1][0] - model.get_weights()[0]).max() > 1e-4
+
+
+@pytest.mark.parametrize("key", ["l1", "l2"])
+def test_penalties_pull_kernels_to_zero_and_are_gone_afterwards(data: Dataset, model: Any, key: str) -> None:
+    start, sizes = model.get_weights(), []
+    for strength in (0.0, 0.01):
+        model.set_weights(start)
+        learn(model, data, Training(batch_size=50, **{key: strength}), epochs=4)
+        sizes.append(sum(float(np.abs(w).sum()) for w in model.get_weights() if w.ndim > 1))
+    assert sizes[1] < 0.8 * sizes[0]
+    assert model.losses == []
+
+
+def test_the_penalty_is_the_sum_that_the_documents_say(data: Dataset, model: Any) -> None:
+    from edgepack.training.fit import _penalised
+
+    penalised = _penalised(model, model, 0.1, 0.01)
+    kernels = [layer.get_weights()[0] for layer in model.layers if hasattr(layer, "kernel")]
+    expected = sum(0.1 * np.abs(k).sum() + 0.01 * np.square(k).sum() for k in kernels)
+    assert float(penalised.losses[0]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_gradients_are_clipped_to_their_norm_together(data: Dataset, model: Any) -> None:
+    """With plain SGD steps of rate 1, all weights together move by no more than the norm."""
+    start, moved = model.get_weights(), []
+    for clip in (None, 1e-3):
+        model.set_weights(start)
+        training = Training(batch_size=600, optimizer="sgd", clip_norm=clip)
+        learn(model, data, training, rate=1.0)
+        names = [weight.name for weight in model.weights]
+        trained = [i for i, name in enumerate(names) if "moving" not in name]
+        moved.append(np.sqrt(sum(np.square(model.get_weights()[i] - start[i]).sum() for i in trained)))
+    assert moved[0] > 0.01
+    assert moved[1] == pytest.approx(1.9e-3, rel=1e-3)  # Nesterov's first step is 1 + momentum times the gradient
+
+
+def test_training_ends_when_nothing_gets_better(data: Dataset, model: Any) -> None:
+    fitted = learn(model, data, Training(batch_size=100, patience=2), epochs=9, rate=1e-9)
+    assert len(fitted.curve) == fitted.best_epoch + 2 < 9
+
+
+def test_steps_take_over_neither_averages_nor_an_early_end() -> None:
+    steps = Training(averaging=0.9, patience=1, warmup_epochs=2, reference_batch_size=8, mixup=0.2, l2=0.1).for_steps()
+    assert (steps.averaging, steps.patience, steps.warmup_epochs, steps.scaling) == (0, None, 0, 1)
+    assert (steps.mixup, steps.l2) == (0.2, 0.1)
