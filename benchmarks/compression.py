@@ -57,9 +57,14 @@ VARIANTS: dict[str, tuple[str, list[dict[str, Any]]]] = {
     "clustered": ("float32", [CLUSTER]),
     "half the MACs": ("float32", [CHANNELS]),
     "half the MACs, QAT": ("int8", [CHANNELS, QAT]),
+    "wider": ("float32", []),
+    "wider, half the MACs": ("float32", [{**CHANNELS, "epochs": 8}]),
     "QAT with teacher": ("int8", [{**QAT, "distill": {}}]),
 }
 """Name: precision of the file that counts, and the recipe's steps."""
+
+WIDE = 24
+"""Width of the wider model; that of the example is 16."""
 
 SEEDED = ("float32", "QAT", "TFMOT QAT")
 """Measured for every seed; the others for the first."""
@@ -81,7 +86,7 @@ def main() -> None:
             trained = float_model(seed)
             for name in arguments.variants:
                 if name in SEEDED or seed == arguments.seeds[0]:
-                    measure(name, seed, trained)
+                    measure(name, seed, wide_model(seed) if name.startswith("wider") else trained)
         write_results()
     document = json.loads(RESULTS.read_text())
     draw(by_name(document["results"]))
@@ -94,6 +99,18 @@ def float_model(seed: int) -> Path:
     if not kept.exists():
         out = WORK / f"train-{seed}"
         edgepack(EXAMPLE, out, "--to", "train", "--set", f"seed={seed}")
+        (made,) = out.glob("fashion_mnist/cache/train-*/model.h5")
+        shutil.copy(made, kept)
+    return kept
+
+
+def wide_model(seed: int) -> Path:
+    """Train a wider model in float for half as many epochs, once."""
+    kept = WORK / f"wide-{seed}.h5"
+    if not kept.exists():
+        out = WORK / f"wide-train-{seed}"
+        wider = ("--set", f"model.args.width={WIDE}", "--set", "training.epochs=6")
+        edgepack(EXAMPLE, out, "--to", "train", "--set", f"seed={seed}", *wider)
         (made,) = out.glob("fashion_mnist/cache/train-*/model.h5")
         shutil.copy(made, kept)
     return kept
