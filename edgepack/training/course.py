@@ -15,7 +15,7 @@ def rate(schedule: ScheduleConfig, peak: float, span: Span, *, warmup_epochs: fl
 
     Goyal et al., "Accurate, large minibatch SGD", 1706.02677: when the batch is k times as large, so is the rate (2.1),
     and over the first epochs it grows by a constant amount a step from what it was without that factor (2.2). With no
-    factor, it grows from 0.
+    factor above 1, it grows from 0.
 
     Args:
         schedule: Configuration of a schedule.
@@ -28,7 +28,7 @@ def rate(schedule: ScheduleConfig, peak: float, span: Span, *, warmup_epochs: fl
     steps = warmup_epochs * span.steps_per_epoch
     if not steps:
         return plain  # type: ignore[no-any-return] # an extension is loaded by name
-    first = min(1.0, 1 / scaling) if scaling != 1 else 0.0
+    first = 1 / scaling if scaling > 1 else 0.0
     return lambda step: plain(step) * (first + (1 - first) * min(step / steps, 1.0))
 
 
