@@ -22,12 +22,13 @@ from edgepack.contracts import Preprocessing, Samples
 from edgepack.data import idx
 from edgepack.dataset import Dataset
 from edgepack.environment import describe
+from edgepack.schedules import one_cycle
 from edgepack.training.config import Augment, Training
 from edgepack.training.distillation import Lesson
 
 RESULTS = Path(__file__).parent / "results" / "distillation.json"
 TRAINING = Training(batch_size=64, weight_decay=5e-4, augment=Augment(flip=True, shift=2))
-FIT = {"learning_rate": 0.01, "schedule": "one_cycle"}
+PEAK, SCHEDULE = 0.01, one_cycle.Config()
 
 
 def main() -> None:
@@ -61,7 +62,8 @@ def main() -> None:
     RESULTS.parent.mkdir(exist_ok=True)
     settings = {key: str(value) if isinstance(value, Path) else value for key, value in vars(options).items()}
     document = {
-        "settings": {**settings, "training": TRAINING.model_dump(exclude={*FIT, "epochs"}), **FIT},
+        "settings": {**settings, "training": TRAINING.model_dump(exclude={"learning_rate", "schedule", "epochs"})}
+        | {"learning_rate": PEAK, "schedule": SCHEDULE.model_dump()},
         "environment": describe(),
         "summary": summary,
         "runs": found,
@@ -94,7 +96,8 @@ def learn(width: int, data: Dataset, epochs: int, seed: int, lesson: Lesson | No
     tf_keras.utils.set_random_seed(seed)
     model = resnet8.build(resnet8.Config(width=width), input_shape=data.input_shape, classes=data.classes)
     start = time.monotonic()
-    fit(model, data, TRAINING, epochs=epochs, seed=seed, progress=lambda _: None, label="", lesson=lesson, **FIT)
+    settings: dict[str, Any] = {"learning_rate": PEAK, "schedule": SCHEDULE, "seed": seed, "label": ""}
+    fit(model, data, TRAINING, epochs=epochs, progress=lambda _: None, lesson=lesson, **settings)
     seconds = time.monotonic() - start
     accuracies = {
         name: float((predict(model, data, split).argmax(axis=1) == data.targets(split)).mean())
