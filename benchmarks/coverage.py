@@ -33,15 +33,7 @@ TRAINED, TESTED, BATCH = 1024, 128, 32
 EPOCHS = 6
 SPARSITY, PRUNING_EPOCHS, PRUNING_RATE = 0.5, 3, 1e-3
 QAT_EPOCHS, QAT_RATE = 1, 1e-5
-LARGE = (
-    "EfficientNetB0",
-    "EfficientNetV2B0",
-    "ResNet50",
-    "DenseNet121",
-    "NASNetMobile",
-    "InceptionV3",
-    "Xception",
-)
+LARGE = ("ResNet50", "DenseNet121", "InceptionV3", "Xception")
 """Trained for fewer epochs, and compressed on fewer samples, here and by TFMOT alike."""
 LARGE_EPOCHS, LARGE_SAMPLES = 4, 256
 
