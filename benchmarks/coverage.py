@@ -6,8 +6,8 @@ Each architecture is trained briefly on real digits, saved by Keras 2 and by Ker
 QAT, pruning (made int8 by calibration alone), and pruning followed by QAT (PQAT). A cell says how well the full-int8
 ``.tflite`` agrees with the fake-quantised Keras model: SQNR, top-1, and what stayed in float. Next
 to it stands TFMOT as it comes: ``quantize_model`` and ``prune_low_magnitude``. Results are in
-``benchmarks/results/coverage.json`` and ``docs/coverage.md``. Finished cells are kept: run it again after an
-interruption, or with --again.
+``benchmarks/results/coverage.json`` and ``docs/coverage.md``. Models that are in the results are not measured again
+unless --again asks for it; after an interruption finished cells are kept.
 """
 
 import argparse
@@ -54,12 +54,15 @@ def main() -> None:
         result = TASKS[task](name)
         (folder(name) / f"{task}.json").write_text(json.dumps(result, indent=1) + "\n")
         return
-    for name in arguments.models if arguments.again else ():
+    known = json.loads(RESULTS.read_text())["models"] if RESULTS.exists() else {}
+    wanted = [name for name in arguments.models if arguments.again or name not in known]
+    for name in wanted if arguments.again else ():
         for old in folder(name).glob("*"):
             old.unlink()
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        list(pool.map(measure, arguments.models))
-    write_results([name for name in NAMES if (folder(name) / "done").exists()])
+        list(pool.map(measure, wanted))
+    known |= {name: row(name) for name in NAMES if (folder(name) / "done").exists()}
+    write_results({name: known[name] for name in NAMES if name in known})
 
 
 def measure(name: str) -> None:
@@ -357,14 +360,18 @@ def text(cell: dict[str, Any]) -> str:
     return f"{ratio}, {100 * cell['top1_agreement']:.0f} %{islands}"
 
 
-def write_results(names: list[str]) -> None:
-    """Write the JSON and the table of the documentation."""
+def row(name: str) -> dict[str, Any]:
+    """What was measured for one architecture, and where."""
     from edgepack.environment import describe
 
-    rows = {name: {task: json.loads((folder(name) / f"{task}.json").read_text()) for task in TASKS} for name in names}
+    tasks = {task: json.loads((folder(name) / f"{task}.json").read_text()) for task in TASKS}
+    return {**tasks, "environment": describe()}
+
+
+def write_results(rows: dict[str, dict[str, Any]]) -> None:
+    """Write the JSON and the table of the documentation."""
     document = {
         "command": "python benchmarks/coverage.py",
-        "environment": describe(),
         "trained_samples": TRAINED,
         "large": {"models": LARGE, "epochs": LARGE_EPOCHS, "samples_of_techniques": LARGE_SAMPLES},
         "test_samples": TESTED,
