@@ -49,7 +49,7 @@ def test_lr_find_tests_rates_and_suggests_one_that_learns(edgepack: Edgepack, sm
     assert found["rates"][0] == pytest.approx(1e-5)
     assert found["rates"] == sorted(found["rates"])
     assert 1e-3 < found["suggested"] < found["bound"] <= 1.0
-    assert min(found["smoothed"]) < 0.8 * found["smoothed"][0]
+    assert min(found["smoothed"]) < 0.9 * found["smoothed"][0]
     done = edgepack(*words, cwd=small_run)
     assert f"learning_rate: {found['suggested']:.1e}" in done.stdout
     (curve,) = tmp_path.glob("small/cache/lr_find-*/lr-find.svg")
