@@ -377,31 +377,58 @@ def page(groups: Results) -> str:
 
 
 def draw(groups: Results) -> None:
-    """Accuracy against compressed size and against latency, a point for each technique."""
+    """Accuracy against compressed size and against latency; each technique has a number, which the legend explains."""
     import matplotlib as mpl
 
     mpl.use("agg")
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import LogLocator, NullFormatter
 
+    shown = {name: results for name, results in groups.items() if "BatchNormalization" not in name}
     figure, panels = plt.subplots(1, 2, figsize=(11, 4.6), sharey=True, layout="constrained")
     for panel, label, value in (
         (panels[0], "compressed size, KiB", lambda r: r["compressed_bytes"] / 1024),
         (panels[1], "latency in LiteRT, 1 thread, ms", lambda r: r["latency_ms"]["median"]),
     ):
-        for name, results in groups.items():
-            accuracies = [100 * result["accuracy"] for result in results]
-            x, y = statistics.mean(map(value, results)), statistics.mean(accuracies)
-            color = {"int8": "C0", "float32": "C1"}.get(results[0]["precision"], "C2")
-            spread = [[y - min(accuracies)], [max(accuracies) - y]]
-            marker = "s" if name.startswith("TFMOT") else "o"
-            panel.errorbar(x, y, yerr=spread, fmt=marker, color=color, capsize=3, markersize=5)
-            panel.annotate(name, (x, y), xytext=(5, 3), textcoords="offset points", fontsize=7.5)
         panel.set(xlabel=label, xscale="log")
+        panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panel.xaxis.set_major_formatter("{x:g}")
+        panel.xaxis.set_minor_formatter(NullFormatter())
         panel.grid(alpha=0.3)
-    panels[0].set_ylabel("accuracy on 10,000 test images, %")
-    figure.suptitle("Fashion-MNIST, ResNet-8: what each technique costs and pays (bars: 3 seeds)", fontsize=11)
+        places = []
+        for number, (name, results) in enumerate(shown.items(), 1):
+            gains = [100 * (result["accuracy"] - result["float_accuracy"]) for result in results]
+            x, y = statistics.mean(map(value, results)), statistics.mean(gains)
+            color = {"int8": "C0", "float32": "C1"}.get(results[0]["precision"], "C2")
+            spread = [[y - min(gains)], [max(gains) - y]]
+            marker = "s" if name.startswith("TFMOT") else "o"
+            text = f"{number} {name}"
+            panel.errorbar(x, y, yerr=spread, fmt=marker, color=color, capsize=3, markersize=5, label=text)
+            places.append((x, y, str(number)))
+        for x, y, text in _together(panel, places):
+            panel.annotate(text, (x, y), xytext=(5, 3), textcoords="offset points", fontsize=8)
+    panels[0].set_ylabel("accuracy minus that of the float model, points")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center", fontsize=8, frameon=False)
+    seeds = max(len(results) for results in shown.values())
+    figure.suptitle(f"Fashion-MNIST, ResNet-8: what each technique costs and pays (bars: {seeds} seeds)", fontsize=11)
     PICTURE.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(PICTURE, dpi=130)
+
+
+def _together(panel: Any, places: list[tuple[float, float, str]], near: float = 14) -> list[tuple[float, float, str]]:
+    """One label for points that are closer than some pixels."""
+    found: list[tuple[float, float, str]] = []
+    panel.autoscale_view()
+    for x, y, text in places:
+        at = panel.transData.transform((x, y))
+        for index, (other_x, other_y, other) in enumerate(found):
+            if max(abs(at - panel.transData.transform((other_x, other_y)))) < near:
+                found[index] = (other_x, other_y, f"{other}, {text}")
+                break
+        else:
+            found.append((x, y, text))
+    return found
 
 
 if __name__ == "__main__":
