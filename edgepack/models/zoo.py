@@ -61,7 +61,7 @@ def build(config: Config, base: Path, *, input_shape: tuple[int, ...], classes: 
         )
     except ValueError as error:  # how Keras says that layers and shapes do not go together
         raise RecipeError(
-            f"model.zoo: {config.zoo} cannot be built for samples of shape {input_shape}: {error}",
+            f"zoo: {config.zoo} cannot be built for samples of shape {input_shape}: {error}",
             fix="convolutions need samples of shape (height, width, channels): set the data's shape "
             "(image_shape, size), or take another architecture: mlp takes any shape",
         ) from error

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgepack import extensions, userfiles
+from edgepack import userfiles
 from edgepack.contracts import TechniqueContext
 from edgepack.errors import RecipeError
 from edgepack.models import zoo
@@ -137,8 +137,7 @@ def _trained(teacher: ZooTeacher, data: "Dataset", context: TechniqueContext, *,
     if key in context.made:
         return context.made[key]
     tf_keras.utils.set_random_seed(seed)
-    architecture = extensions.load("edgepack.zoo", teacher.zoo)
-    model = architecture.build(zoo.arguments(teacher), input_shape=data.input_shape, classes=data.classes)
+    model = zoo.build(teacher, context.base, input_shape=data.input_shape, classes=data.classes)
     fit(
         model,
         data,
