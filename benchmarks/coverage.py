@@ -38,7 +38,7 @@ LARGE = ("ResNet50", "DenseNet121", "InceptionV3", "Xception")
 LARGE_EPOCHS, LARGE_SAMPLES = 4, 256
 SLOW = ("EfficientNetB0", "EfficientNetV2B0")
 """Trained for more epochs: after a few they have learnt so little that every rounding shows."""
-SLOW_EPOCHS = 16
+SLOW_EPOCHS, SLOW_PRUNING_EPOCHS = 16, 8
 
 
 def main() -> None:
@@ -104,6 +104,11 @@ def measure(name: str) -> None:
 def folder(name: str) -> Path:
     """Where the models and results of one architecture are."""
     return WORK / name.replace(" ", "_")
+
+
+def pruning_epochs(name: str) -> int:
+    """Epochs of pruning, here and by TFMOT alike."""
+    return SLOW_PRUNING_EPOCHS if name in SLOW else PRUNING_EPOCHS
 
 
 def dataset(name: str, *, for_training: bool = False) -> Any:
@@ -202,7 +207,7 @@ def ours(name: str, form: str) -> dict[str, Any]:
     thin: list[Any] = []
 
     def pruned() -> Any:
-        config = prune.Config(sparsity=SPARSITY, epochs=PRUNING_EPOCHS, learning_rate=PRUNING_RATE)
+        config = prune.Config(sparsity=SPARSITY, epochs=pruning_epochs(name), learning_rate=PRUNING_RATE)
         thin.append(prune.apply(load(path), data, config, context=context).model)
         return integer(thin[0], quantise.model_copy(update={"epochs": 0}))
 
@@ -246,9 +251,10 @@ def plain(name: str) -> dict[str, Any]:
         return model, convert(model, calibrated=False)
 
     def prune(source: Any) -> Any:
-        schedule = tfmot.sparsity.keras.PolynomialDecay(0.0, SPARSITY, 0, PRUNING_EPOCHS * steps * 6 // 10, frequency=1)
+        epochs = pruning_epochs(name)
+        schedule = tfmot.sparsity.keras.PolynomialDecay(0.0, SPARSITY, 0, epochs * steps * 6 // 10, frequency=1)
         model = tfmot.sparsity.keras.prune_low_magnitude(source, pruning_schedule=schedule)
-        fit(model, PRUNING_EPOCHS, PRUNING_RATE, [tfmot.sparsity.keras.UpdatePruningStep()])
+        fit(model, epochs, PRUNING_RATE, [tfmot.sparsity.keras.UpdatePruningStep()])
         model = tfmot.sparsity.keras.strip_pruning(model)
         return model, convert(model, calibrated=True)
 
@@ -403,8 +409,8 @@ The models are those of `keras.applications` for ten classes and images of 64x64
 and a 1-D convolution net for keyword spotting, trained briefly on {TRAINED:,} real digits. Pruning takes
 {100 * SPARSITY:.0f} % of the weights in {PRUNING_EPOCHS} epochs and quantises with calibrated ranges; QAT is
 {QAT_EPOCHS} epoch; PQAT is both. The large ones ({", ".join(LARGE)}) are trained for {LARGE_EPOCHS} epochs instead of
-{EPOCHS}, and compressed on {LARGE_SAMPLES} samples, by both; {" and ".join(SLOW)} for {SLOW_EPOCHS}: after a few
-epochs they have learnt so little that LiteRT's own kernels, XNNPACK and the built-in ones, give different answers for
+{EPOCHS}, and compressed on {LARGE_SAMPLES} samples, by both; {" and ".join(SLOW)} for {SLOW_EPOCHS},
+and pruned in {SLOW_PRUNING_EPOCHS}: after a few epochs they have learnt so little that LiteRT's own kernels, XNNPACK and the built-in ones, give different answers for
 the same file (`kernels_sqnr_db` in the results). TFMOT is used as its guides say; it has no way in from
 Keras 3.
 
