@@ -30,6 +30,10 @@ class Gap:
     sqnr_db: float
     top1: float
 
+    def figures(self) -> dict[str, float]:
+        """What reports call them."""
+        return {"tflite_sqnr_db": self.sqnr_db, "tflite_top1": self.top1}
+
 
 def gap(model: Any, samples: "NDArray[np.float32]") -> Gap:
     """Convert a fake-quantised model to int8 and run it in LiteRT.
@@ -68,6 +72,6 @@ def monitor(samples: "NDArray[np.float32]", progress: Progress) -> Any:
             found = gap(self.model, samples)
             progress({"label": "qat", "text": f"epoch {epoch + 1}: .tflite agrees to {found.sqnr_db:.1f} dB"})
             if logs is not None:
-                logs["tflite_sqnr_db"], logs["tflite_top1"] = found.sqnr_db, found.top1
+                logs.update(found.figures())
 
     return Monitor()

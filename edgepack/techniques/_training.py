@@ -1,6 +1,6 @@
 """How do compression steps train a model, alone or with a teacher?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,11 +32,13 @@ class Trained:
 
     Attributes:
         curve: One entry per epoch, for `contracts.TechniqueResult.curve`.
+        kept: The entry of the epoch whose weights were kept; empty without training.
         metrics: Figures of the teacher, empty without one; for ``TechniqueResult.metrics``.
         warnings: Sentences for ``TechniqueResult.warnings``.
     """
 
     curve: tuple[dict[str, float], ...]
+    kept: Mapping[str, float]
     metrics: dict[str, float]
     warnings: tuple[str, ...]
 
@@ -94,9 +96,10 @@ def train(
             best_from_epoch=best_from_epoch,
             lesson=prepared.lesson if prepared else None,
         )
+    kept = fitted.curve[fitted.best_epoch - 1] if fitted.best_epoch else {}
     if prepared is None:
-        return Trained(fitted.curve, {}, ())
-    return Trained(fitted.curve, {"teacher_val_accuracy": prepared.val_accuracy}, prepared.warnings)
+        return Trained(fitted.curve, kept, {}, ())
+    return Trained(fitted.curve, kept, {"teacher_val_accuracy": prepared.val_accuracy}, prepared.warnings)
 
 
 def identity(config: Any, base: Path) -> object:

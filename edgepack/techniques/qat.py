@@ -80,8 +80,9 @@ def apply(model: Any, data: "Dataset", config: Config, *, context: TechniqueCont
             callbacks=[monitor(watched, context.progress)] if config.monitor else [],
         )
     _require_moved(quantised, watched, ranges)
-    after = evaluate(quantised, data)
-    found = gap(quantised, watched) if config.monitor else None
+    # The epoch that was kept has been evaluated and converted already.
+    after = trained.kept or evaluate(quantised, data)
+    found = trained.kept or (gap(quantised, watched).figures() if config.monitor else {})
     return TechniqueResult(
         model=quantised,
         quantised=True,
@@ -91,7 +92,7 @@ def apply(model: Any, data: "Dataset", config: Config, *, context: TechniqueCont
             "val_accuracy_after": after["val_accuracy"],
             "calibrated_ranges": len(ranges),
             **({"kernels_held": len(kept)} if kept else {}),
-            **({"tflite_sqnr_db": found.sqnr_db, "tflite_top1": found.top1} if found else {}),
+            **{name: value for name, value in found.items() if name.startswith("tflite_")},
             **trained.metrics,
         },
         curve=trained.curve,
