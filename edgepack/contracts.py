@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 from pydantic import Field, NonNegativeFloat, model_validator
 
 from edgepack.config import Config
+from edgepack.training.checkpoints import Places
 
 if TYPE_CHECKING:
     import numpy as np
@@ -199,6 +200,7 @@ class TechniqueContext:
         base: The recipe's folder; relative paths in a configuration start there.
         float_model: File of the trained float model, before any step; the teacher that distillation takes by default.
         smoke: True for a quick pass whose figures mean nothing.
+        places: Where the step's trainings keep what they go on from after they were stopped.
         made: What is made once for the step and used again, e.g. a trained teacher.
     """
 
@@ -208,6 +210,7 @@ class TechniqueContext:
     base: Path = Path()
     float_model: Path | None = None
     smoke: bool = False
+    places: Places = field(default_factory=Places)
     made: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 

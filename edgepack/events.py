@@ -13,8 +13,26 @@ class Observer(Protocol):
     def progress(self, stage: str, event: Mapping[str, Any]) -> None:
         """A stage goes on: ``text``, and ``step`` of ``steps`` where they are known."""
 
-    def finished(self, stage: str, label: str, *, seconds: float, cached: bool, peak_mib: float | None = None) -> None:
-        """A stage is complete; ``cached``: nothing had to be done; ``peak_mib``: memory that it took, MiB."""
+    def finished(
+        self,
+        stage: str,
+        label: str,
+        *,
+        seconds: float,
+        cached: bool,
+        peak_mib: float | None = None,
+        note: str = "",
+    ) -> None:
+        """A stage is complete.
+
+        Args:
+            stage: Its name.
+            label: What it worked on.
+            seconds: How long it took, or had taken.
+            cached: Nothing had to be done.
+            peak_mib: Memory that it took, MiB.
+            note: What else is worth a glance.
+        """
 
     def warned(self, stage: str, label: str, message: str) -> None:
         """A stage found something that the person who runs the recipe should know."""
@@ -32,7 +50,16 @@ class Silent:
     def progress(self, stage: str, event: Mapping[str, Any]) -> None:
         """See `Observer`."""
 
-    def finished(self, stage: str, label: str, *, seconds: float, cached: bool, peak_mib: float | None = None) -> None:
+    def finished(
+        self,
+        stage: str,
+        label: str,
+        *,
+        seconds: float,
+        cached: bool,
+        peak_mib: float | None = None,
+        note: str = "",
+    ) -> None:
         """See `Observer`."""
 
     def warned(self, stage: str, label: str, message: str) -> None:

@@ -47,7 +47,8 @@ class Execution:
         cached = entry is not None
         if entry is None:
             entry = self._work(name, module, folder_name, key, label, inputs, options or {})
-        self.observer.finished(name, label, seconds=entry.seconds, cached=cached, peak_mib=entry.peak_mib)
+        note = "" if cached else str(entry.figures.get("note", ""))
+        self.observer.finished(name, label, seconds=entry.seconds, cached=cached, peak_mib=entry.peak_mib, note=note)
         self.record(name, label=label, seconds=entry.seconds, cached=cached, peak_mib=entry.peak_mib)
         return entry
 
@@ -75,6 +76,7 @@ class Execution:
                 inputs={key: entry.path.resolve() for key, entry in inputs.items()},
                 smoke=self.plan.smoke,
                 progress=lambda event: self.observer.progress(name, event),
+                checkpoints=self.store.checkpoints(folder_name, key).resolve(),
                 options=options,
             )
             try:

@@ -51,8 +51,13 @@ class Outcome:
     worked: bool
 
 
-def run(plan: Plan, observer: Observer | None = None) -> Outcome:
+def run(plan: Plan, observer: Observer | None = None, *, only_trains: bool = False) -> Outcome:
     """Carry out a plan; finished stages are reused.
+
+    Args:
+        plan: What to do.
+        observer: Told what happens.
+        only_trains: This machine trains along with others, one of which goes on with the results.
 
     Raises:
         EdgepackError: A stage that everything else needs has failed. What belongs to one target alone (its image, its
@@ -68,7 +73,8 @@ def run(plan: Plan, observer: Observer | None = None) -> Outcome:
         trained = _train(work, data) if plan.runs("train") else None
         weighed = _footprint(work, data, trained, label="float") if trained and plan.runs("compress") else None
         done = _compress(work, data, trained) if trained and plan.runs("compress") else []
-        exported = _export(work, data, trained, weighed, done) if trained and weighed and plan.runs("export") else None
+        goes_on = plan.runs("export") and not only_trains
+        exported = _export(work, data, trained, weighed, done) if trained and weighed and goes_on else None
         verified = _verify(work, data, exported, done) if exported and plan.runs("verify") else None
         if exported and verified:
             lineage = {
@@ -145,7 +151,7 @@ TRAINING_PACKAGES = ("tensorflow", "tf-keras", "keras", "numpy")
 
 
 def _train(work: Execution, data: Entry) -> Entry:
-    return work.stage(
+    trained = work.stage(
         "train",
         "edgepack.stages.train",
         config=_training_config(work),
@@ -153,6 +159,9 @@ def _train(work: Execution, data: Entry) -> Entry:
         code=TRAINING_CODE,
         packages=TRAINING_PACKAGES,
     )
+    for warning in json.loads((trained.path / "training.json").read_text())["warnings"]:
+        work.observer.warned("train", "", warning)
+    return trained
 
 
 def _training_config(work: Execution) -> list[object]:

@@ -1,7 +1,8 @@
 """Where are finished stages kept, and how is half-finished work told from finished work?
 
 ``<root>/cache/<stage>-<key>/`` holds the files of one finished stage and ``entry.json``. A stage writes into a folder
-whose name starts with ``.tmp-``, which is renamed when it is complete: what has its final name is complete.
+whose name starts with ``.tmp-``, which is renamed when it is complete: what has its final name is complete. What a
+stage that takes long goes on from after it was stopped is in ``.checkpoints-<stage>-<key>/``.
 """
 
 import errno
@@ -111,11 +112,18 @@ class Store:
         path = self.cache / f"{stage}-{key}"
         shutil.rmtree(path, ignore_errors=True)
         temporary.rename(path)
+        for checkpoints in self.cache.glob(f".checkpoints-{stage}-*"):  # those of other keys are of no use either
+            shutil.rmtree(checkpoints, ignore_errors=True)
         return Entry(path, digest, seconds, figures, peak_mib)
 
+    def checkpoints(self, stage: str, key: str) -> Path:
+        """The folder, which need not exist, from which a stage goes on after it was stopped."""
+        return self.cache / f".checkpoints-{stage}-{key}"
+
     def forget(self, stage: str, key: str) -> None:
-        """Drop a finished entry, so that its stage runs again."""
-        shutil.rmtree(self.cache / f"{stage}-{key}", ignore_errors=True)
+        """Drop a finished entry, and what an unfinished one would go on from, so that its stage runs again."""
+        for path in (self.cache / f"{stage}-{key}", self.checkpoints(stage, key)):
+            shutil.rmtree(path, ignore_errors=True)
 
     def _clean(self) -> None:
         for leftover in [*self.cache.glob(".tmp-*"), *self.root.glob(".tmp-*"), *self.root.glob(".old-*")]:

@@ -63,6 +63,7 @@ def call(module: str, request: Request, *, log_path: Path) -> Done:
         "out": str(request.out),
         "inputs": {name: str(path) for name, path in request.inputs.items()},
         "smoke": request.smoke,
+        "checkpoints": str(request.checkpoints) if request.checkpoints else None,
         "options": dict(request.options),
     }
     argv = [sys.executable, "-m", "edgepack.worker"]
@@ -138,6 +139,7 @@ def _run(payload: dict[str, Any], send: Any) -> dict[str, Any]:
         inputs={name: Path(path) for name, path in payload["inputs"].items()},
         smoke=payload["smoke"],
         progress=send,
+        checkpoints=Path(payload["checkpoints"]) if payload["checkpoints"] else None,
         options=payload["options"],
     )
     if isinstance(request.recipe.model, file.Config):

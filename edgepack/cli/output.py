@@ -91,11 +91,20 @@ class Progress:
             detail=str(event.get("text", ""))[:80],
         )
 
-    def finished(self, stage: str, label: str, *, seconds: float, cached: bool, peak_mib: float | None = None) -> None:
+    def finished(
+        self,
+        stage: str,
+        label: str,
+        *,
+        seconds: float,
+        cached: bool,
+        peak_mib: float | None = None,
+        note: str = "",
+    ) -> None:
         """See `edgepack.events.Observer`."""
         took = "up to date" if cached else f"{seconds:.1f} s"
         memory = "" if cached or peak_mib is None else f", {peak_mib:,.0f} MiB"
-        self._say(f"  ✓ {f'{stage} {label}'.strip():<34} {took}{memory}")
+        self._say(f"  ✓ {f'{stage} {label}'.strip():<34} {took}{memory}{f', {note}' if note else ''}")
 
     def warned(self, stage: str, label: str, message: str) -> None:
         """See `edgepack.events.Observer`."""

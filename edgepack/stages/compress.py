@@ -18,8 +18,11 @@ def run(request: Request) -> dict[str, Any]:
     from edgepack.keras_models.load import load
     from edgepack.keras_models.save import save
     from edgepack.stages.determinism import make_deterministic
+    from edgepack.training import distribution
+    from edgepack.training.checkpoints import Places
 
     recipe = request.recipe
+    distribution.strategy(recipe.training.distribution)  # devices are divided before they are used
     make_deterministic(recipe.seed)
     config = recipe.compress[request.options["step"]]
     technique = technique_name(config)
@@ -34,6 +37,7 @@ def run(request: Request) -> dict[str, Any]:
         base=request.base,
         float_model=request.inputs["trained"] / "model.h5",
         smoke=request.smoke,
+        places=Places(request.checkpoints),
     )
     result = extensions.load("edgepack.techniques", technique).apply(model, data, config, context=context)
     record = {

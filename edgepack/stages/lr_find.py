@@ -18,7 +18,7 @@ def run(request: Request) -> dict[str, Any]:
 
     from edgepack.stages.determinism import make_deterministic
     from edgepack.stages.train import fresh_model
-    from edgepack.training.batches import training_batches
+    from edgepack.training.batches import span_of, training_batches
     from edgepack.training.fit import check_fits, compile_model
     from edgepack.training.range_test import DIVERGED, growing, smoothed, suggest
 
@@ -34,7 +34,6 @@ def run(request: Request) -> dict[str, Any]:
 
     class Test(tf_keras.callbacks.Callback):  # type: ignore[misc] # tf_keras has no type information
         def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-            self.model.optimizer.learning_rate.assign(rate(len(rates)))
             self.model.reset_metrics()  # Keras gives the mean since the last reset as the loss of a step
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -45,9 +44,13 @@ def run(request: Request) -> dict[str, Any]:
             if not math.isfinite(losses[-1]) or now[-1] > DIVERGED * min(now):
                 self.model.stop_training = True
 
-    compile_model(model, recipe.training, rate(0))
-    batches = training_batches(data, recipe.training, seed=recipe.seed, outputs=int(model.outputs[0].shape[-1]))
-    model.fit(batches.repeat().take(steps), epochs=1, steps_per_epoch=steps, verbose=0, callbacks=[Test()])
+    training = recipe.training.model_copy(update={"steps_per_execution": 1, "precision": "float32"})
+    compile_model(model, training, [rate(step) for step in range(steps)])
+    one = span_of(data, training, 1)
+    span = span_of(data, training, -(-steps // one.steps_per_epoch))
+    outputs = int(model.outputs[0].shape[-1])
+    batches = training_batches(data, training, seed=recipe.seed, outputs=outputs, span=span)
+    model.fit(batches, epochs=1, steps_per_epoch=steps, verbose=0, callbacks=[Test()])
     finite = [index for index, loss in enumerate(losses) if math.isfinite(loss)]
     rates, losses = [rates[index] for index in finite], [losses[index] for index in finite]
     curve = smoothed(losses)

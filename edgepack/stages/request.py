@@ -16,11 +16,12 @@ class Request:
     Attributes:
         recipe: The resolved recipe.
         base: The recipe's folder; relative paths in it start here.
-        out: Empty folder for the stage's files; nothing is written elsewhere.
+        out: Empty folder for the stage's files; nothing is written elsewhere but in ``checkpoints``.
         inputs: Folders of the earlier stages, by stage name.
         smoke: True for a quick pass over a few samples.
-        options: Whatever else the stage needs, JSON-ready.
         progress: Receives small events while the stage works.
+        options: Whatever else the stage needs, JSON-ready.
+        checkpoints: Folder for what a stage goes on from after it was stopped; it goes when the stage is complete.
     """
 
     recipe: Recipe
@@ -30,6 +31,7 @@ class Request:
     smoke: bool
     progress: Progress
     options: Mapping[str, Any] = field(default_factory=dict)
+    checkpoints: Path | None = None
 
 
 class Stage(Protocol):

@@ -12,16 +12,19 @@ def run(request: Request) -> dict[str, Any]:
     from edgepack.keras_models.inspect import require_graph
     from edgepack.keras_models.save import save
     from edgepack.stages.determinism import make_deterministic
-    from edgepack.training.fit import check_fits, evaluate, fit
+    from edgepack.training import distribution, precision
+    from edgepack.training.checkpoints import Places
+    from edgepack.training.fit import Fitted, check_fits, evaluate, fit
 
     recipe = request.recipe
+    distribution.strategy(recipe.training.distribution)  # devices are divided before they are used
     make_deterministic(recipe.seed)
     data = dataset.load(request.inputs["data"])
     model, loaded = fresh_model(request, data)
     require_graph(model)
     check_fits(model, data)
     epochs = recipe.training.epochs or 0
-    curve: tuple[dict[str, float], ...] = ()
+    fitted = Fitted((), 0)
     if epochs:
         fitted = fit(
             model,
@@ -33,10 +36,14 @@ def run(request: Request) -> dict[str, Any]:
             seed=recipe.seed,
             progress=request.progress,
             label="train",
+            checkpoint=Places(request.checkpoints).next(),
         )
-        curve = fitted.curve
+    doubt = precision.warning(
+        recipe.training.precision, precision.processor_flags(), accelerators=distribution.accelerators()
+    )
     record = {
-        "curve": curve,
+        "curve": fitted.curve,
+        "warnings": [doubt] if doubt else [],
         "parameters": int(model.count_params()),
         "layers": len(model.layers),
         "loaded": loaded,
@@ -44,7 +51,9 @@ def run(request: Request) -> dict[str, Any]:
     }
     save(model, request.out / "model.h5")
     (request.out / "training.json").write_text(json.dumps(record, indent=1) + "\n")
-    return {"val_accuracy": record["val_accuracy"]}
+    waited = fitted.data_wait
+    note = "" if waited is None else f"{100 * waited:.1f} % of it waiting for data"
+    return {"val_accuracy": record["val_accuracy"], "data_wait": waited, "note": note}
 
 
 def fresh_model(request: Request, data: dataset.Dataset) -> tuple[Any, dict[str, Any] | None]:

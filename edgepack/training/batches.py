@@ -1,15 +1,37 @@
-"""In which batches are samples trained on and evaluated?"""
+"""In which batches are samples trained on and evaluated?
 
-from collections.abc import Callable
+What a batch holds depends on the seed, the epoch and the step alone, so that training can go on anywhere as if it had
+never stopped.
+"""
+
 from typing import Any
 
+from edgepack.contracts import Span
 from edgepack.dataset import Dataset
-from edgepack.errors import RecipeError
-from edgepack.training.config import Augment, Training
+from edgepack.training.augmentation import augmentation
+from edgepack.training.config import Training
+
+MIXUP = 1000
+"""Number of mixup's random numbers, behind those of the augmentation."""
 
 
-def training_batches(data: Dataset, training: Training, *, seed: int, outputs: int) -> Any:
-    """Shuffled, augmented batches in an order that ``seed`` fixes: inputs float32 (batch, ...), labels.
+def span_of(data: Dataset, training: Training, epochs: int, *, replicas: int = 1) -> Span:
+    """How many batches there are; the last one of an epoch is smaller when the samples do not fill it.
+
+    Args:
+        data: Samples.
+        training: Batch size, that of all replicas together.
+        epochs: Passes over the training samples.
+        replicas: Each batch is split evenly over so many; samples of the last one that do not fit are left out.
+    """
+    count = len(data.train.y) // replicas * replicas
+    return Span(epochs, max(1, -(-count // training.batch_size)))
+
+
+def training_batches(
+    data: Dataset, training: Training, *, seed: int, outputs: int, span: Span, first_epoch: int = 0, replicas: int = 1
+) -> Any:
+    """Shuffled, augmented batches of all epochs, one after the other: inputs float32 (batch, ...), labels.
 
     Labels are int64 (batch,), or with mixup their shares float32 (batch, outputs).
 
@@ -18,22 +40,32 @@ def training_batches(data: Dataset, training: Training, *, seed: int, outputs: i
         training: Batch size, augmentation, mixup.
         seed: Seed of order, augmentation and mixup.
         outputs: Number of outputs of the model, at least the number of classes.
+        span: Number of epochs and of batches in each.
+        first_epoch: Epochs that have been trained already.
+        replicas: See `span_of`.
     """
     import tensorflow as tf
 
     x, y = tf.constant(data.train.x[:]), tf.constant(data.targets("train"))
     scale, offset = data.preprocessing.scale, data.preprocessing.offset
-    augment = _augmentation(training.augment, data.input_shape)
+    augment = augmentation(training.augment, data.input_shape)
+    count = len(data.train.y) // replicas * replicas or len(data.train.y)
 
-    def batch(indices: Any, seeds: Any) -> tuple[Any, Any]:
+    def one_epoch(epoch: Any) -> Any:
+        order = tf.random.experimental.stateless_shuffle(tf.range(len(data.train.y)), seed=tf.stack([epoch, seed]))
+        indices = tf.data.Dataset.from_tensor_slices(order[:count]).batch(training.batch_size)
+        first = epoch * span.steps_per_epoch
+        return tf.data.Dataset.zip((indices, tf.data.Dataset.range(first, first + span.steps_per_epoch)))
+
+    def batch(indices: Any, step: Any) -> tuple[Any, Any]:
+        seeds = tf.stack([tf.constant(seed, tf.int64), step])
         images = tf.cast(tf.gather(x, indices), tf.float32) * scale + offset
         images, labels = augment(images, seeds), tf.gather(y, indices)
         return mix(images, tf.one_hot(labels, outputs), training.mixup, seeds) if training.mixup else (images, labels)
 
-    order = tf.data.Dataset.range(len(data.train.y)).shuffle(len(data.train.y), seed=seed)
-    seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2)
-    batches = tf.data.Dataset.zip((order.batch(training.batch_size), seeds))
-    return batches.map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+    epochs = tf.data.Dataset.range(first_epoch, span.epochs)
+    batches = epochs.flat_map(one_epoch).map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return batches.prefetch(tf.data.AUTOTUNE)
 
 
 def evaluation_batches(data: Dataset, split: str, batch_size: int = 512, *, outputs: int | None = None) -> Any:
@@ -72,32 +104,8 @@ def mix(x: Any, shares: Any, alpha: float, seeds: Any) -> tuple[Any, Any]:
     import tensorflow as tf
 
     # Two gamma variables make a beta variable: g1 / (g1 + g2) is Beta(alpha, alpha).
-    gammas = tf.random.stateless_gamma([2], seeds + 2, alpha)
+    gammas = tf.random.stateless_gamma([2], tf.random.experimental.stateless_fold_in(seeds, MIXUP), alpha)
     share = gammas[0] / tf.maximum(gammas[0] + gammas[1], 1e-30)
-    others = tf.argsort(tf.random.stateless_uniform([tf.shape(x)[0]], seeds + 3))
+    pairs = tf.random.experimental.stateless_fold_in(seeds, MIXUP + 1)
+    others = tf.random.experimental.stateless_shuffle(tf.range(tf.shape(x)[0]), seed=pairs)
     return share * x + (1 - share) * tf.gather(x, others), share * shares + (1 - share) * tf.gather(shares, others)
-
-
-def _augmentation(augment: Augment, shape: tuple[int, ...]) -> Callable[[Any, Any], Any]:
-    import tensorflow as tf
-
-    if (augment.flip or augment.shift) and len(shape) != 3:
-        raise RecipeError(
-            f"training.augment needs images of (height, width, channels); the samples have the shape {shape}",
-            fix="remove training.augment, or set image_shape",
-        )
-
-    def apply(images: Any, seeds: Any) -> Any:
-        count = tf.shape(images)[0]
-        if augment.flip:
-            mirrored = tf.random.stateless_uniform([count, 1, 1, 1], seeds) < 0.5
-            images = tf.where(mirrored, tf.reverse(images, [2]), images)
-        if augment.shift:
-            by = augment.shift
-            padded = tf.pad(images, [[0, 0], [by, by], [by, by], [0, 0]])
-            starts = tf.random.stateless_uniform([2, count, 1], seeds + 1, 0, 2 * by + 1, tf.int32)
-            rows, columns = (starts[axis] + tf.range(shape[axis])[None] for axis in (0, 1))
-            images = tf.gather(tf.gather(padded, rows, axis=1, batch_dims=1), columns, axis=2, batch_dims=1)
-        return images
-
-    return apply

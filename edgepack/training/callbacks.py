@@ -1,42 +1,12 @@
-"""What happens between the steps of a training: rates, averages, the best weights, progress?"""
+"""What happens between the steps of a training: averages, the best weights, the curve, progress?"""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from edgepack.contracts import Course, Progress, Span
+from edgepack.contracts import Progress, Span
 
 PROGRESS_INTERVAL_S = 0.5
-
-
-def follow(rate: Course, momentum: Course | None) -> Any:
-    """A callback that gives each step its learning rate and, unless None, its momentum (Adam: beta_1)."""
-    import tensorflow as tf
-    import tf_keras
-
-    class Follow(tf_keras.callbacks.Callback):  # type: ignore[misc] # tf_keras has no type information
-        def __init__(self) -> None:
-            super().__init__()
-            self.step = 0
-            self.momentum: Any = None
-
-        def on_train_begin(self, logs: Any = None) -> None:
-            if momentum is not None:  # a variable, because the compiled step would keep a number for ever
-                self.momentum = tf.Variable(momentum(0), trainable=False, dtype=tf.float32)
-                optimizer = self.model.optimizer
-                setattr(optimizer, "beta_1" if hasattr(optimizer, "beta_1") else "momentum", self.momentum)
-
-        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-            self.model.optimizer.learning_rate.assign(rate(self.step))
-            if momentum is not None:
-                self.momentum.assign(momentum(self.step))
-            self.step += 1
-
-        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            if logs is not None:
-                logs["learning_rate"] = float(self.model.optimizer.learning_rate.numpy())
-
-    return Follow()
 
 
 def averaging(kept: Any, decay: float) -> Any:
@@ -44,7 +14,8 @@ def averaging(kept: Any, decay: float) -> Any:
 
     After each step ``average += (1 - d) * (weight - average)`` with ``d = min(decay, (1 + step) / (10 + step))``, so
     that the first steps are soon forgotten (tf.train.ExponentialMovingAverage, ``num_updates``). Statistics of
-    BatchNormalization are averaged like weights. ``averages`` holds them in the order of ``kept.weights``.
+    BatchNormalization are averaged like weights. ``averages`` holds them in the order of ``kept.weights``, ``step`` the
+    steps so far.
     """
     import tensorflow as tf
     import tf_keras
@@ -52,12 +23,9 @@ def averaging(kept: Any, decay: float) -> Any:
     class Averaging(tf_keras.callbacks.Callback):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
-            self.averages: list[Any] = []
+            self.averages = [tf.Variable(weight, trainable=False) for weight in kept.weights]
             self.own: list[Any] | None = None
             self.step = tf.Variable(0, trainable=False, dtype=tf.float32)
-
-        def on_train_begin(self, logs: Any = None) -> None:
-            self.averages = [tf.Variable(weight, trainable=False) for weight in kept.weights]
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             update()
@@ -99,13 +67,64 @@ def best_weights(weights: Callable[[], list[Any]], from_epoch: int) -> Any:
             self.score: tuple[float, float] | None = None
             self.weights: Any = None
             self.epoch = -1
+            self.current = weights
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             score = (logs["val_accuracy"], -logs["val_loss"])
             if epoch >= from_epoch and (self.score is None or score > self.score):
-                self.score, self.weights, self.epoch = score, weights(), epoch
+                self.score, self.weights, self.epoch = score, self.current(), epoch
 
     return BestWeights()
+
+
+def curve(patience: int | None) -> Any:
+    """A callback that notes the figures of each epoch in ``entries``, and ends a training that no longer gets better.
+
+    ``waiting`` may be set to a function that gives the seconds that were spent waiting for data since its last call.
+
+    Args:
+        patience: Training ends after so many epochs without a better validation accuracy; None = never.
+    """
+    import tf_keras
+
+    class Curve(tf_keras.callbacks.Callback):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.entries: list[dict[str, float]] = []
+            self.waited_s = self.trained_s = 0.0
+            self.begun = 0.0
+            self.waiting: Callable[[], float] | None = None
+
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            self.begun = time.monotonic()
+
+        def on_test_begin(self, logs: Any = None) -> None:
+            if self.waiting is not None:
+                self.waited_s += self.waiting()
+                self.trained_s += time.monotonic() - self.begun
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            optimizer = self.model.optimizer
+            figures: Mapping[str, float] = {**(logs or {}), "learning_rate": float(optimizer.learning_rate.numpy())}
+            # Nobody teaches while a model is validated.
+            names = sorted(set(figures) - {"val_distillation_loss"})
+            self.entries.append({"epoch": epoch + 1, **{name: float(figures[name]) for name in names}})
+            self.model.stop_training = self.model.stop_training or self.ended
+
+        @property
+        def ended(self) -> bool:
+            """True when the patience is at its end."""
+            accuracies = [entry["val_accuracy"] for entry in self.entries]
+            if patience is None or not accuracies:
+                return False
+            return len(accuracies) - 1 - accuracies.index(max(accuracies)) >= patience
+
+        @property
+        def data_wait(self) -> float | None:
+            """Share of the time of training that was spent waiting for data, as a fraction; None = not known."""
+            return self.waited_s / self.trained_s if self.trained_s else None
+
+    return Curve()
 
 
 def reporter(progress: Progress, label: str, span: Span) -> Any:
@@ -115,20 +134,25 @@ def reporter(progress: Progress, label: str, span: Span) -> Any:
     class Reporter(tf_keras.callbacks.Callback):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
-            self.done = 0
+            self.epoch = 0
             self.last = 0.0
             self.text = ""
 
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            self.epoch = epoch
+
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            self.done += 1
             now = time.monotonic()
             if now - self.last > PROGRESS_INTERVAL_S:
                 self.last = now
-                progress({"label": label, "step": self.done, "steps": span.steps, "text": self.text})
+                self._tell(self.epoch * span.steps_per_epoch + batch + 1)
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             logs = logs or {}
             self.text = f"epoch {epoch + 1}/{span.epochs}, validation accuracy {logs.get('val_accuracy', 0):.4f}"
-            progress({"label": label, "step": self.done, "steps": span.steps, "text": self.text})
+            self._tell((epoch + 1) * span.steps_per_epoch)
+
+        def _tell(self, done: int) -> None:
+            progress({"label": label, "step": done, "steps": span.steps, "text": self.text})
 
     return Reporter()

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from edgepack.config import Config
 from edgepack.schedules import constant
@@ -16,6 +16,38 @@ class Augment(Config):
     shift: NonNegativeInt = Field(
         0, le=64, description="largest shift in pixels, both axes; edges are filled with zeros"
     )
+    rotation: NonNegativeFloat = Field(0.0, le=180, description="largest rotation, degrees, either way")
+    zoom: NonNegativeFloat = Field(0.0, lt=1, description="largest change of the size, as a fraction, either way")
+    contrast: NonNegativeFloat = Field(0.0, lt=1, description="largest change of the contrast, as a fraction")
+    edges: Literal["zeros", "nearest", "reflect"] = Field(
+        "zeros", description="what rotation and zoom find beyond the edges"
+    )
+    cutout: NonNegativeInt = Field(
+        0, description="side of a square of zeros on each image, pixels (1708.04552); 0 = none"
+    )
+
+
+class BatchNormalization(Config):
+    """How BatchNormalization layers take their statistics while the model is trained."""
+
+    momentum: PositiveFloat | None = Field(
+        None, lt=1, description="share of the moving statistics that each step keeps; absent = as the layers have it"
+    )
+    synchronized: bool = Field(
+        True, description="replicas share the statistics of a batch, as one device would; false = each has its own"
+    )
+
+
+class Distribution(Config):
+    """Several devices, or several machines, train one model together; each step has one batch for all of them."""
+
+    strategy: Literal["mirrored", "multi_worker"] = Field(
+        description="mirrored = devices of this machine; multi_worker = machines that TF_CONFIG lists"
+    )
+    devices: PositiveInt | None = Field(
+        None, description="devices of each machine; absent = every GPU, or the CPU; without a GPU the CPU is divided"
+    )
+    timeout_s: PositiveInt = Field(300, description="how long machines wait for each other at the start, seconds")
 
 
 class Training(Config):
@@ -57,14 +89,42 @@ class Training(Config):
         None, description="training ends after so many epochs without a better validation accuracy"
     )
     augment: Augment = Field(default_factory=Augment)
+    batch_normalization: BatchNormalization = Field(
+        default_factory=BatchNormalization, description="momentum, and statistics of several replicas"
+    )
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = Field(
+        "float32", description="what layers compute in; weights and files are float32 in any case (1710.03740)"
+    )
+    xla: bool = Field(False, description="compile the training step with XLA")
+    steps_per_execution: PositiveInt = Field(1, description="steps that run before Python is asked again")
+    distribution: Distribution | None = Field(None, description="several devices or machines; absent = one device")
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> "Training":
+        if self.averaging and self.steps_per_execution > 1:
+            raise ValueError(
+                f"averaging ({self.averaging}) needs every step, steps_per_execution ({self.steps_per_execution}) "
+                "skips some: leave one of them out"
+            )
+        if self.averaging and self.distribution:
+            raise ValueError(f"averaging ({self.averaging}) is not there for several devices: leave one of them out")
+        return self
 
     def for_steps(self) -> "Training":
-        """What compression steps take over: everything but warm-up, averaging and an early end.
+        """What compression steps take over: everything but warm-up, averaging, an early end and 16-bit numbers.
 
-        An average of weights would undo the zeros of pruning, and the schedules of pruning must come to their end.
+        An average of weights would undo the zeros of pruning, the schedules of pruning must come to their end and see
+        every step, and fake quantisation rounds to steps that 16 bits do not tell apart.
         """
         return self.model_copy(
-            update={"warmup_epochs": 0.0, "reference_batch_size": None, "averaging": 0.0, "patience": None}
+            update={
+                "warmup_epochs": 0.0,
+                "reference_batch_size": None,
+                "averaging": 0.0,
+                "patience": None,
+                "precision": "float32",
+                "steps_per_execution": 1,
+            }
         )
 
     @property

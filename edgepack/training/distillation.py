@@ -193,13 +193,14 @@ def student(model: Any, lesson: Lesson, *, probabilities: Callable[[Any], bool])
                 labels = self.compiled_loss(y, outputs, sample_weight)
                 total = (1 - lesson.weight) * labels + extra
                 total = tf.add_n([total, *self.losses])
-            learned = [variable for layer in projections for variable in layer.trainable_variables]
-            self.optimizer.minimize(total, [*self.trainable_variables, *learned], tape=tape)
+            self.optimizer.minimize(total, self.trainable_variables, tape=tape)
             tracker.update_state(extra)
             metrics: dict[str, Any] = self.compute_metrics(x, y, outputs, sample_weight)
             return metrics
 
-    return Student(model.inputs, model.outputs[0], name=model.name)
+    made = Student(model.inputs, model.outputs[0], name=model.name)
+    made.projections = projections  # trained along, and part of its checkpoints
+    return made
 
 
 def _hints(model: Any, lesson: Lesson) -> tuple[Any, list[Any], list[Any]]:

@@ -1,17 +1,22 @@
 """How is a model fitted so that the same seed gives the same weights?"""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from edgepack.contracts import Progress, ScheduleConfig, Span
+from edgepack.contracts import Progress, ScheduleConfig
 from edgepack.dataset import Dataset, preprocess
 from edgepack.errors import RecipeError
 from edgepack.training import callbacks as between
-from edgepack.training import course
-from edgepack.training.batches import evaluation_batches, training_batches
+from edgepack.training import checkpoints, course, distribution, optimizers
+from edgepack.training.batches import evaluation_batches, span_of, training_batches
 from edgepack.training.config import Training
 from edgepack.training.distillation import Lesson, student
+from edgepack.training.learner import learner
+from edgepack.training.randomness import seeded
+from edgepack.training.waiting import timed
 
 
 @dataclass(frozen=True)
@@ -22,10 +27,12 @@ class Fitted:
         curve: One entry per epoch: ``epoch``, ``loss``, ``accuracy``, ``val_loss``, ``val_accuracy``,
             ``learning_rate``, and whatever callbacks add.
         best_epoch: The epoch whose weights were kept, from 1 on.
+        data_wait: Share of the time of training that was spent waiting for data, as a fraction; None = not known.
     """
 
     curve: tuple[dict[str, float], ...]
     best_epoch: int
+    data_wait: float | None = None
 
 
 def fit(
@@ -42,6 +49,7 @@ def fit(
     callbacks: Sequence[Any] = (),
     best_from_epoch: int = 0,
     lesson: Lesson | None = None,
+    checkpoint: Path | None = None,
 ) -> Fitted:
     """Fit a tf_keras classifier in place and leave it with its best weights.
 
@@ -51,52 +59,77 @@ def fit(
     Args:
         model: tf_keras model; input float32 (batch, ...), output (batch, classes).
         data: Samples; only the training and validation splits are used.
-        training: Everything else: batch size, optimizer, warm-up, regularisation, augmentation, averaging, patience.
+        training: Everything else: batch size, optimizer, warm-up, regularisation, augmentation, averaging, patience,
+            precision, devices.
         epochs: Passes over the training samples; 0 leaves the model as it is.
         learning_rate: Peak rate.
         schedule: Course of the learning rate, and of the momentum where it moves that too.
-        seed: Seed of shuffling and augmentation.
+        seed: Seed of shuffling, augmentation and dropout.
         progress: Receives an event at least twice a second.
         label: What to call this work in progress events.
         callbacks: Further tf_keras callbacks, called before edgepack's own.
         best_from_epoch: First epoch whose weights may be kept.
         lesson: Teachers, if the model is to learn from any; the entries of the curve then have ``distillation_loss``.
+        checkpoint: Folder where each finished epoch is kept; training goes on from what is there. None = neither.
+
+    Raises:
+        RecipeError: Model, data and training do not go together.
+        DeviceError: A machine that trains along is gone.
     """
     check_fits(model, data)
     if epochs == 0:
         return Fitted((), 0)
-    span = Span(epochs, max(1, -(-len(data.train.y) // training.batch_size)))
-    rate = course.rate(schedule, learning_rate, span, warmup_epochs=training.warmup_epochs, scaling=training.scaling)
+    strategy = distribution.strategy(training.distribution)
+    replicas = distribution.replicas(strategy, training)
+    span = span_of(data, training, epochs, replicas=replicas)
     outputs = int(model.outputs[0].shape[-1])
-    trained = model if lesson is None else student(model, lesson, probabilities=ends_with_softmax)
-    if training.l1 or training.l2:
-        trained = _penalised(model, trained, training.l1, training.l2)
-    compile_model(trained, training, rate(0))
-    averaged = between.averaging(model, training.averaging) if training.averaging else None
-    best = between.best_weights(
-        lambda: [average.numpy() for average in averaged.averages] if averaged else model.get_weights(), best_from_epoch
-    )
-    followers = [between.follow(rate, course.momentum(schedule, span)), best, between.reporter(progress, label, span)]
-    history = trained.fit(
-        training_batches(data, training, seed=seed, outputs=outputs),
-        validation_data=evaluation_batches(data, "validation", outputs=outputs if training.mixup else None),
-        epochs=epochs,
-        verbose=0,
-        callbacks=[*callbacks, *([averaged] if averaged else []), *followers, *_patience(training)],
-    ).history
+    rate = course.rate(schedule, learning_rate, span, warmup_epochs=training.warmup_epochs, scaling=training.scaling)
+    momentum = course.momentum(schedule, span)
+    steps = range(span.steps)
+    with distribution.explained(training.distribution), _scope(strategy):
+        taught = learner(model, training, strategy)
+        trained = taught if lesson is None else student(taught, lesson, probabilities=ends_with_softmax)
+        if training.l1 or training.l2:
+            trained = _penalised(taught, trained, training.l1, training.l2)
+        compile_model(trained, training, [rate(s) for s in steps], [momentum(s) for s in steps] if momentum else None)
+        averaged = between.averaging(taught, training.averaging) if training.averaging else None
+        best = between.best_weights(_validated(taught, averaged), best_from_epoch)
+        first, keeper = 0, []
+        curve = between.curve(training.patience)
+        if checkpoint is not None:
+            state = checkpoints.State(trained, curve, best, averaged)
+            first, saver = checkpoints.resume(checkpoint, state, lambda found: distribution.agree(strategy, found))
+            keeper.append(saver)
+        batches = training_batches(
+            data, training, seed=seed, outputs=outputs, span=span, first_epoch=first, replicas=replicas
+        )
+        validation = evaluation_batches(data, "validation", outputs=outputs if training.mixup else None)
+        if strategy is None:
+            batches, curve.waiting = timed(batches)
+        else:
+            batches, validation = distribution.spread(batches), distribution.spread(validation)
+        if first < epochs and not curve.ended:
+            own = [*([averaged] if averaged else []), curve, best, *keeper, between.reporter(progress, label, span)]
+            with seeded(taught, seed, trained.optimizer.iterations):
+                trained.fit(
+                    batches,
+                    validation_data=validation,
+                    steps_per_epoch=span.steps_per_epoch,
+                    initial_epoch=first,
+                    epochs=epochs,
+                    verbose=0,
+                    callbacks=[*callbacks, *own],
+                )
     if best.weights is not None:
         model.set_weights(best.weights)
-    names = sorted(set(history) - {"val_distillation_loss"})  # nobody teaches while a model is validated
-    curve = tuple(
-        {"epoch": epoch + 1, **{name: float(history[name][epoch]) for name in names}}
-        for epoch in range(len(history.get("loss", ())))
-    )
-    return Fitted(curve, best.epoch + 1)
+    elif taught is not model:
+        model.set_weights(taught.get_weights())
+    return Fitted(tuple(curve.entries), best.epoch + 1, curve.data_wait)
 
 
 def evaluate(model: Any, data: Dataset) -> dict[str, float]:
     """Loss and accuracy of a compiled or uncompiled classifier on the validation split."""
-    compile_model(model, Training(), 1e-3)
+    model.compile(loss=_loss(0.0, logits=not ends_with_softmax(model)), metrics=["accuracy"])
     loss, accuracy = model.evaluate(evaluation_batches(data, "validation"), verbose=0)
     return {"val_loss": float(loss), "val_accuracy": float(accuracy)}
 
@@ -130,21 +163,25 @@ def check_fits(model: Any, data: Dataset) -> None:
         )
 
 
-def compile_model(model: Any, training: Training, learning_rate: float) -> None:
-    """Compile for sparse integer labels; logits are recognised by the absence of a final softmax."""
-    import tf_keras
+def compile_model(
+    model: Any, training: Training, rates: Sequence[float], momenta: Sequence[float] | None = None
+) -> None:
+    """Compile for sparse integer labels; logits are recognised by the absence of a final softmax.
 
-    if training.optimizer == "sgd":
-        optimizer = tf_keras.optimizers.SGD(
-            learning_rate, momentum=0.9, nesterov=True, global_clipnorm=training.clip_norm
-        )
-    else:
-        optimizer = tf_keras.optimizers.Adam(learning_rate, global_clipnorm=training.clip_norm)
-    if training.weight_decay:
-        optimizer.weight_decay = training.weight_decay
-        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    Args:
+        model: tf_keras classifier.
+        training: Optimizer, loss, precision.
+        rates: Learning rate of each step.
+        momenta: Momentum of each step; None = the optimizer's own.
+    """
     loss = _loss(training.label_smoothing, logits=not ends_with_softmax(model), shares=bool(training.mixup))
-    model.compile(optimizer, loss, metrics=["accuracy"])
+    model.compile(
+        optimizers.make(training, rates, momenta),
+        loss,
+        metrics=["accuracy"],
+        jit_compile=training.xla or None,
+        steps_per_execution=training.steps_per_execution,
+    )
 
 
 def _loss(smoothing: float, *, logits: bool, shares: bool = False) -> Any:
@@ -187,12 +224,15 @@ def _penalised(model: Any, trained: Any, l1: float, l2: float) -> Any:
     return trained
 
 
-def _patience(training: Training) -> list[Any]:
-    import tf_keras
+def _validated(model: Any, averaged: Any) -> Any:
+    """A function that gives the weights that validation sees."""
+    if averaged is None:
+        return model.get_weights
+    return lambda: [average.numpy() for average in averaged.averages]
 
-    if training.patience is None:
-        return []
-    return [tf_keras.callbacks.EarlyStopping(monitor="val_accuracy", mode="max", patience=training.patience)]
+
+def _scope(strategy: Any) -> Any:
+    return nullcontext() if strategy is None else strategy.scope()
 
 
 def ends_with_softmax(model: Any) -> bool:

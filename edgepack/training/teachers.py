@@ -148,6 +148,7 @@ def _trained(teacher: ZooTeacher, data: "Dataset", context: TechniqueContext, *,
         seed=seed,
         progress=context.progress,
         label=f"teacher {teacher.zoo}",
+        checkpoint=context.places.next(),
     )
     tf_keras.utils.set_random_seed(context.seed)
     context.made[key] = model

@@ -173,13 +173,17 @@ def test_defaults_that_the_recipe_page_shows_are_the_defaults() -> None:
     text = (ROOT / "docs" / "recipe.md").read_text()
     training = plain.resolved()["training"]
     assert training.pop("epochs") == 10
-    assert training.pop("augment") == {"flip": False, "shift": 0}
+    augment = training.pop("augment")
+    assert (augment.pop("flip"), augment.pop("edges")) == (False, "zeros")
+    assert set(augment.values()) == {0}
+    assert training.pop("batch_normalization") == {"momentum": None, "synchronized": True}
     assert training.pop("schedule") == {"use": "constant"}
     for key, value in training.items():
         if value is None:
             assert re.search(rf"^  {key}: .*(absent|default: (none|never))\b", text, re.MULTILINE), key
             continue
-        assert re.search(rf"^  {key}: .*default: {re.escape(str(value))}\b", text, re.MULTILINE), f"{key}: {value}"
+        shown_value = str(value).lower() if isinstance(value, bool) else str(value)
+        assert re.search(rf"^  {key}: .*default: {re.escape(shown_value)}\b", text, re.MULTILINE), f"{key}: {value}"
     for key, value in plain.resolved()["data"]["split"].items():
         assert value == 0.15, key
 

@@ -33,6 +33,7 @@ def command(
     from edgepack.cli.output import Progress, console, error_document, print_json
     from edgepack.pipeline import run
     from edgepack.plan import make_plan
+    from edgepack.training import cluster
 
     begun = time.monotonic()
     plan = make_plan(
@@ -45,10 +46,17 @@ def command(
         to_stage=to,
         base_image=base_image,
     )
+    machines = cluster.of(plan.recipe.training, os.environ)
+    along = machines is not None and not machines.is_chief
     with Progress(quiet=json) as progress:
-        outcome = run(plan, progress)
+        outcome = run(plan, progress, only_trains=along)
     if json:
         print_json(_document(outcome.folder, [error_document(error) for error in outcome.errors], outcome.worked))
+    elif machines is not None and along:
+        console().print(
+            f"worker {machines.index} of {len(machines.workers)} has done its part; "
+            f"the results are with worker 0 ({machines.workers[0]})"
+        )
     elif to == "report":
         _show(outcome.folder)
     err = console()

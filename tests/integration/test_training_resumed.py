@@ -1,0 +1,121 @@
+"""Does a training that was stopped end as if it had never been?"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from support import ROOT, Edgepack, command
+
+EPOCHS = 5
+
+RECIPE = """
+name: resumed
+data: {sklearn: digits, image_shape: [8, 8, 1], preprocessing: {scale: 0.0625}}
+model: {zoo: small_cnn, args: {filters: [8, 16], dropout: 0.3}}
+training:
+  epochs: 5
+  batch_size: 50
+  learning_rate: 0.01
+  schedule: {use: one_cycle, momentum: [0.95, 0.85]}
+  augment: {shift: 1, rotation: 10}
+  mixup: 0.2
+  averaging: 0.9
+  patience: 4
+compress: [{use: prune, sparsity: 0.5, epochs: 5}]
+export: [{format: tflite, precision: float32}]
+targets: [linux-amd64-cpu]
+"""
+
+
+@pytest.mark.parametrize(("stage", "to"), [("train", "train"), ("compress-1-prune", "compress")])
+def test_a_killed_training_goes_on_from_its_last_epoch(tmp_path: Path, edgepack: Edgepack, stage: str, to: str) -> None:
+    """All of it, bit for bit: order, augmentation, mixup, dropout, rates, momentum, averages."""
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    words = ("run", tmp_path / "recipe.yaml", "--to", to)
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert edgepack(*words, "--out", whole).returncode == 0
+    seen = _kill_after_an_epoch(stage, [*command(*words), "--out", str(broken)], broken / "resumed" / "cache")
+    done = edgepack(*words, "--out", broken)
+    assert done.returncode == 0, done.stderr
+    (one,), (two,) = (list((out / "resumed" / "cache").glob(f"{stage}-*")) for out in (whole, broken))
+    assert one.name == two.name
+    for name in ("model.h5", "training.json" if stage == "train" else "step.json"):
+        assert (one / name).read_bytes() == (two / name).read_bytes(), name
+    assert 1 <= seen < EPOCHS
+    assert not list((broken / "resumed" / "cache").glob(f".checkpoints-{stage}-*"))
+
+
+def test_epochs_that_are_done_are_not_done_again(tmp_path: Path) -> None:
+    """The second call finds three of five epochs, and trains two."""
+    script = f"""
+import sys
+sys.path.insert(0, {str(ROOT / "tests/integration")!r})
+import tf_keras
+from pathlib import Path
+from compressing import digits
+from edgepack.schedules import cosine
+from edgepack.training.config import Training
+from edgepack.training.fit import fit
+from edgepack.zoo import small_cnn
+
+class Stop(tf_keras.callbacks.Callback):
+    begun = 0
+    def on_epoch_begin(self, epoch, logs=None):
+        self.begun += 1
+        if epoch == int(sys.argv[1]):
+            raise SystemExit(7)
+
+tf_keras.utils.set_random_seed(0)
+model = small_cnn.build(small_cnn.Config(filters=(4,)), input_shape=(8, 8, 1), classes=10)
+stop = Stop()
+fitted = fit(model, digits(200, 100, 100), Training(batch_size=50), epochs=5, learning_rate=0.01,
+             schedule=cosine.Config(), seed=0, progress=lambda _: None, label="test",
+             callbacks=[stop], checkpoint=Path("kept"))
+print(stop.begun, len(fitted.curve), [entry["epoch"] for entry in fitted.curve])
+"""
+    run = [sys.executable, "-c", script]
+    first = subprocess.run([*run, "3"], cwd=tmp_path, env=_environment(), timeout=300, check=False)
+    assert first.returncode == 7
+    assert (tmp_path / "kept" / "epoch-3.index").exists()
+    assert not (tmp_path / "kept" / "epoch-1.index").exists()
+    second = subprocess.run([*run, "9"], cwd=tmp_path, env=_environment(), capture_output=True, timeout=300, check=True)
+    assert second.stdout.decode().split("\n")[-2] == "2 5 [1, 2, 3, 4, 5]"
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "TF_USE_LEGACY_KERAS": "1", "PYTHONPATH": str(ROOT)}
+
+
+def _kill_after_an_epoch(stage: str, argv: list[str], cache: Path) -> int:
+    """Start a run, kill it when a stage has kept an epoch, and say how many there are."""
+    process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 300
+    try:
+        while not (found := list(cache.glob(f".checkpoints-{stage}-*/*/epoch-*.index"))):
+            assert process.poll() is None, "the run ended before it was seen to keep an epoch"
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    time.sleep(1)  # its worker ends by itself when the pipe closes
+    return max(int(path.stem.rsplit("-", 1)[-1]) for path in found)
+
+
+def test_a_checkpoint_of_another_run_is_not_taken(tmp_path: Path, edgepack: Edgepack) -> None:
+    """Another seed is another training, whatever lies about."""
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    out = tmp_path / "out"
+    words = ("run", tmp_path / "recipe.yaml", "--to", "train", "--out", out)
+    _kill_after_an_epoch("train", command(*words), out / "resumed" / "cache")
+    done = edgepack(*words, "--set", "seed=5", "--set", "training.epochs=1")
+    assert done.returncode == 0, done.stderr
+    (found,) = (out / "resumed" / "cache").glob("train-*/model.h5")
+    fresh = edgepack(*words[:-1], tmp_path / "fresh", "--set", "seed=5", "--set", "training.epochs=1")
+    assert fresh.returncode == 0, fresh.stderr
+    (expected,) = (tmp_path / "fresh" / "resumed" / "cache").glob("train-*/model.h5")
+    assert found.read_bytes() == expected.read_bytes()
