@@ -33,7 +33,7 @@ TRAINED, TESTED, BATCH = 1024, 128, 32
 EPOCHS = 6
 SPARSITY, PRUNING_EPOCHS, PRUNING_RATE = 0.5, 3, 1e-3
 QAT_EPOCHS, QAT_RATE = 1, 1e-5
-LARGE = ("ResNet50", "DenseNet121", "InceptionV3", "Xception")
+LARGE = ("ResNet50", "DenseNet121", "NASNetMobile", "InceptionV3", "Xception")
 """Trained for fewer epochs, and compressed on fewer samples, here and by TFMOT alike."""
 LARGE_EPOCHS, LARGE_SAMPLES = 4, 256
 SLOW = ("EfficientNetB0", "EfficientNetV2B0")
@@ -408,11 +408,11 @@ Keras model that it was made from (SQNR of the outputs, share of test samples wi
 The models are those of `keras.applications` for ten classes and images of 64x64x3 (80x80x3 where 64 is too small),
 and a 1-D convolution net for keyword spotting, trained briefly on {TRAINED:,} real digits. Pruning takes
 {100 * SPARSITY:.0f} % of the weights in {PRUNING_EPOCHS} epochs and quantises with calibrated ranges; QAT is
-{QAT_EPOCHS} epoch; PQAT is both. The large ones ({", ".join(LARGE)}) are trained for {LARGE_EPOCHS} epochs instead of
-{EPOCHS}, and compressed on {LARGE_SAMPLES} samples, by both; {" and ".join(SLOW)} for {SLOW_EPOCHS},
-and pruned in {SLOW_PRUNING_EPOCHS}: after a few epochs they have learnt so little that LiteRT's own kernels, XNNPACK and the built-in ones, give different answers for
-the same file (`kernels_sqnr_db` in the results). TFMOT is used as its guides say; it has no way in from
-Keras 3.
+{QAT_EPOCHS} epoch; PQAT is both. The large ones ({", ".join(LARGE)}) are trained for {LARGE_EPOCHS}
+epochs instead of {EPOCHS}, and compressed on {LARGE_SAMPLES} samples, by both; {" and ".join(SLOW)} are trained for
+{SLOW_EPOCHS} and pruned in {SLOW_PRUNING_EPOCHS}: after a few epochs they have learnt so little that LiteRT's own
+kernels, XNNPACK and the built-in ones, give different answers for the same file (`kernels_sqnr_db` in the results).
+TFMOT is used as its guides say; it has no way in from Keras 3.
 
     python benchmarks/coverage.py
 
