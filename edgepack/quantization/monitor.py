@@ -63,13 +63,19 @@ def gap(model: Any, samples: "NDArray[np.float32]") -> Gap:
     return Gap(difference.max_abs, sqnr_db, difference.top1_agreement)
 
 
-def monitor(samples: "NDArray[np.float32]", progress: Progress) -> Any:
-    """A tf_keras callback that adds ``tflite_sqnr_db`` and ``tflite_top1`` to the figures of each epoch."""
+def monitor(model: Any, samples: "NDArray[np.float32]", progress: Progress) -> Any:
+    """A tf_keras callback that adds ``tflite_sqnr_db`` and ``tflite_top1`` to the figures of each epoch.
+
+    Args:
+        model: The model that `training.fit.fit` was given; a copy of it may be what is trained.
+        samples: float32 model inputs of shape (n, ...).
+        progress: Is told the figures.
+    """
     import tf_keras
 
     class Monitor(tf_keras.callbacks.Callback):  # type: ignore[misc]
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            found = gap(self.model, samples)
+            found = gap(model, samples)
             progress({"label": "qat", "text": f"epoch {epoch + 1}: .tflite agrees to {found.sqnr_db:.1f} dB"})
             if logs is not None:
                 logs.update(found.figures())

@@ -77,7 +77,7 @@ def apply(model: Any, data: "Dataset", config: Config, *, context: TechniqueCont
             config,
             context,
             label="qat",
-            callbacks=[monitor(watched, context.progress)] if config.monitor else [],
+            callbacks=[monitor(quantised, watched, context.progress)] if config.monitor else [],
         )
     _require_moved(quantised, watched, ranges)
     # The epoch that was kept has been evaluated and converted already.

@@ -52,6 +52,17 @@ def averaging(kept: Any, decay: float) -> Any:
     return callback
 
 
+def put_back(copy: Any, model: Any) -> Any:
+    """A callback that gives a model the weights of the copy that is trained, for whoever looks at it between epochs."""
+    import tf_keras
+
+    class PutBack(tf_keras.callbacks.Callback):  # type: ignore[misc]
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            model.set_weights(copy.get_weights())
+
+    return PutBack()
+
+
 def best_weights(weights: Callable[[], list[Any]], from_epoch: int) -> Any:
     """A callback that keeps the weights of the best epoch: highest validation accuracy, then lowest validation loss.
 

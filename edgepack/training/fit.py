@@ -118,7 +118,7 @@ def fit(
                     initial_epoch=first,
                     epochs=epochs,
                     verbose=0,
-                    callbacks=[*callbacks, *own],
+                    callbacks=[*([] if taught is model else [between.put_back(taught, model)]), *callbacks, *own],
                 )
     if best.weights is not None:
         model.set_weights(best.weights)
