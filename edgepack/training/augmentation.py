@@ -25,7 +25,7 @@ def augmentation(augment: Augment, shape: tuple[int, ...]) -> Callable[[Any, Any
             f"training.augment needs images of (height, width, channels); the samples have the shape {shape}",
             fix="remove training.augment, or set image_shape",
         )
-    changes = [*_moves(augment, shape), *_layers(augment), *_covers(augment, shape)]
+    changes = [*_moves(augment, shape), *_layers(augment), *_contrasts(augment), *_covers(augment, shape)]
 
     def apply(images: Any, seeds: Any) -> Any:
         import tensorflow as tf
@@ -57,6 +57,22 @@ def _moves(augment: Augment, shape: tuple[int, ...]) -> list[Callable[[Any, Any]
     return [*([flip] if augment.flip else []), *([shift] if augment.shift else [])]
 
 
+def _contrasts(augment: Augment) -> list[Callable[[Any, Any], Any]]:
+    """Contrast around each channel's mean, one factor for each image.
+
+    Keras' layer has one factor for the whole batch, and cuts values off at 255, whatever their range is.
+    """
+    import tensorflow as tf
+
+    def contrast(images: Any, seeds: Any) -> Any:
+        low, high = 1 - augment.contrast, 1 + augment.contrast
+        factors = tf.random.stateless_uniform([tf.shape(images)[0], 1, 1, 1], seeds, low, high)
+        means = tf.reduce_mean(images, [1, 2], keepdims=True)
+        return (images - means) * factors + means
+
+    return [contrast] if augment.contrast else []
+
+
 def _layers(augment: Augment) -> list[Callable[[Any, Any], Any]]:
     """Keras' own layers, each with numbers that follow from the seed."""
     from tf_keras import layers
@@ -69,8 +85,6 @@ def _layers(augment: Augment) -> list[Callable[[Any, Any], Any]]:
         made.append(layers.RandomRotation(augment.rotation / 360, **edges))
     if augment.zoom:
         made.append(layers.RandomZoom(augment.zoom, **edges))
-    if augment.contrast:
-        made.append(layers.RandomContrast(augment.contrast))
 
     def change(layer: Any) -> Callable[[Any, Any], Any]:
         def apply(images: Any, seeds: Any) -> Any:
@@ -87,13 +101,11 @@ def _covers(augment: Augment, shape: tuple[int, ...]) -> list[Callable[[Any, Any
     import tensorflow as tf
 
     def cover(images: Any, seeds: Any) -> Any:
-        count, half = tf.shape(images)[0], augment.cutout / 2
-        centres = tf.random.stateless_uniform([2, count, 1], seeds)
-        rows, columns = (
-            tf.abs(tf.range(shape[axis], dtype=tf.float32)[None] + 0.5 - tf.floor(centres[axis] * shape[axis]) - 0.5)
-            < half
-            for axis in (0, 1)
-        )
-        return tf.where((rows[:, :, None] & columns[:, None, :])[..., None], 0.0, images)
+        def covered(axis: int) -> Any:
+            drawn = tf.random.stateless_uniform([tf.shape(images)[0], 1], seeds + axis, 0, shape[axis], tf.int32)
+            first, pixels = drawn - augment.cutout // 2, tf.range(shape[axis])[None]
+            return (first <= pixels) & (pixels < first + augment.cutout)
+
+        return tf.where((covered(0)[:, :, None] & covered(1)[:, None, :])[..., None], 0.0, images)
 
     return [cover] if augment.cutout else []

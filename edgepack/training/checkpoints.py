@@ -65,9 +65,21 @@ def resume(folder: Path, state: State, agree: Callable[[Sequence[int]], int]) ->
     import tensorflow as tf
     import tf_keras
 
-    notes = tf.Variable("", trainable=False, dtype=tf.string)
+    class Notes(tf.train.experimental.PythonState):  # type: ignore[misc] # TensorFlow has no type information
+        """The curve, and which of its epochs was the best; variables of text cannot be on several devices."""
+
+        def serialize(self) -> str:
+            record = {"curve": state.curve.entries, "score": state.best.score, "epoch": state.best.epoch}
+            return json.dumps(record)
+
+        def deserialize(self, text: bytes) -> None:
+            found = json.loads(text)
+            state.curve.entries[:] = found["curve"]
+            if found["score"] is not None:
+                state.best.score, state.best.epoch = tuple(found["score"]), found["epoch"]
+
     best = [tf.Variable(weight, trainable=False) for weight in state.best.current()]
-    parts = {"model": state.model, "optimizer": state.model.optimizer, "notes": notes, "best": best}
+    parts = {"model": state.model, "optimizer": state.model.optimizer, "notes": Notes(), "best": best}
     if state.averaged is not None:
         parts |= {"averages": state.averaged.averages, "averaged_steps": state.averaged.step}
     checkpoint = tf.train.Checkpoint(**parts)
@@ -76,16 +88,11 @@ def resume(folder: Path, state: State, agree: Callable[[Sequence[int]], int]) ->
     done = agree(epochs)
     if done:
         checkpoint.restore(str(folder / f"{NAME}-{done}")).assert_existing_objects_matched()
-        found = json.loads(notes.numpy())
-        state.curve.entries[:] = found["curve"]
-        if found["score"] is not None:
-            state.best.score, state.best.epoch = tuple(found["score"]), found["epoch"]
+        if state.best.score is not None:
             state.best.weights = [weight.numpy() for weight in best]
 
     class Keeper(tf_keras.callbacks.Callback):  # type: ignore[misc] # tf_keras has no type information
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            record = {"curve": state.curve.entries, "score": state.best.score, "epoch": state.best.epoch}
-            notes.assign(json.dumps(record))
             if state.best.weights is not None:
                 for variable, weight in zip(best, state.best.weights, strict=True):
                     variable.assign(weight)

@@ -124,11 +124,11 @@ def test_the_best_weights_are_kept_not_the_last(data: Dataset) -> None:
 
 
 def test_augmentation_shifts_and_mirrors_training_images_only(data: Dataset) -> None:
-    from edgepack.training.batches import evaluation_batches, training_batches
+    from edgepack.training.batches import evaluation_batches, span_of, training_batches
     from edgepack.training.config import Augment
 
     training = Training(batch_size=600, augment=Augment(shift=1, flip=True))
-    images, _ = next(iter(training_batches(data, training, seed=0, outputs=10)))
+    images, _ = next(iter(training_batches(data, training, seed=0, outputs=10, span=span_of(data, training, 1))))
     plain = {image.tobytes() for image in data.inputs("train")}
     moved = [image for image in images.numpy() if image.tobytes() not in plain]
     assert len(moved) > 300

@@ -91,15 +91,18 @@ def test_measured_is_what_an_independent_loop_measures(float_model: Path, sample
     feed = {"x": samples[:1]}
     with open_session("onnxruntime", float_model) as session:
         session.set_inputs(feed)
-        ours, theirs = [], []
+        ratios = []
         for _ in range(15):  # interleaved, as the machine's speed drifts
-            ours += measure.sample(session, [feed], min_runs=400, min_time_s=0, max_time_s=9).tolist()
+            ours = measure.sample(session, [feed], min_runs=400, min_time_s=0, max_time_s=9).tolist()
+            theirs = []
             for _ in range(400):
                 start_ns = time.perf_counter_ns()
                 session.invoke()
                 theirs.append(time.perf_counter_ns() - start_ns)
-    # A call of some microseconds; on a real model the difference drowns.
-    assert abs(statistics.median(ours) - statistics.median(theirs)) < 2_000
+            ratios.append(statistics.median(ours) / statistics.median(theirs))
+    # A call of some microseconds, on a machine that may be busy in some of the rounds, but not in all of them.
+    assert min(ratios) < 1.5
+    assert max(ratios) > 0.67
 
 
 @pytest.mark.parametrize(
