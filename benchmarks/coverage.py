@@ -17,8 +17,9 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ WORK = ROOT / "out" / "benchmarks" / "coverage"
 RESULTS = ROOT / "benchmarks" / "results" / "coverage.json"
 TABLE = ROOT / "docs" / "coverage.md"
 FORMS = ("keras2", "keras3")
-TIMEOUT_S = 1800
+LABELS = ("QAT", "pruning", "PQAT")
+TIMEOUT_S = 3600
 
 TRAINED, TESTED, BATCH = 1024, 128, 32
 EPOCHS = 6
@@ -37,8 +39,10 @@ LARGE = ("ResNet50", "DenseNet121", "NASNetMobile", "InceptionV3", "Xception")
 """Trained for fewer epochs, and compressed on fewer samples, here and by TFMOT alike."""
 LARGE_EPOCHS, LARGE_SAMPLES = 4, 256
 SLOW = ("EfficientNetB0", "EfficientNetV2B0")
-"""Trained for more epochs: after a few they have learnt so little that every rounding shows."""
-SLOW_EPOCHS, SLOW_PRUNING_EPOCHS = 16, 8
+"""Trained for more epochs, by both: after a few they have learnt so little that every rounding shows."""
+SLOW_EPOCHS, SLOW_PRUNING_EPOCHS, SLOW_QAT_EPOCHS = 16, 8, 4
+SLOW_TO_RECOVER = (*SLOW, "NASNetMobile")
+"""Pruned in more epochs."""
 
 
 def main() -> None:
@@ -48,20 +52,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="*", choices=NAMES, default=NAMES, metavar="NAME", help=", ".join(NAMES))
     parser.add_argument("--again", action="store_true", help="forget what was measured for these models")
+    parser.add_argument(
+        "--techniques", nargs="*", choices=LABELS, default=LABELS, help="with --again: forget only these"
+    )
     parser.add_argument("--jobs", type=int, default=2, help="processes at a time, each with one thread")
     parser.add_argument("--cell", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.cell:
         name, task = arguments.cell
         folder(name).mkdir(parents=True, exist_ok=True)
-        result = TASKS[task](name)
-        (folder(name) / f"{task}.json").write_text(json.dumps(result, indent=1) + "\n")
+        path = folder(name) / f"{task}.json"
+        known = json.loads(path.read_text()) if path.exists() else {}
+        path.write_text(json.dumps(TASKS[task](name, known), indent=1) + "\n")
         return
     known = json.loads(RESULTS.read_text())["models"] if RESULTS.exists() else {}
     wanted = [name for name in arguments.models if arguments.again or name not in known]
     for name in wanted if arguments.again else ():
-        for old in folder(name).glob("*"):
-            old.unlink()
+        forget(name, arguments.techniques)
     with ThreadPoolExecutor(arguments.jobs) as pool:
         list(pool.map(measure, wanted))
     known |= {name: row(name) for name in NAMES if (folder(name) / "done").exists()}
@@ -72,7 +79,7 @@ def measure(name: str) -> None:
     """Run every task of one architecture that has not been run, each in a process of its own."""
     for task in TASKS:
         result, log = folder(name) / f"{task}.json", folder(name) / f"{task}.log"
-        if result.exists():
+        if result.exists() and done(task, json.loads(result.read_text())):
             continue
         folder(name).mkdir(parents=True, exist_ok=True)
         start = time.monotonic()
@@ -101,6 +108,22 @@ def measure(name: str) -> None:
     (folder(name) / "done").touch()
 
 
+def done(task: str, result: dict[str, Any]) -> bool:
+    """True when nothing of a task is left to be measured."""
+    return task.startswith("train") or "error" in result or set(LABELS) <= set(result)
+
+
+def forget(name: str, techniques: Sequence[str]) -> None:
+    """Drop the results of techniques, or of everything with all of them."""
+    if set(techniques) == set(LABELS):
+        for old in folder(name).glob("*"):
+            old.unlink()
+    for path in [folder(name) / f"{task}.json" for task in TASKS if not task.startswith("train")]:
+        if path.exists():
+            found = json.loads(path.read_text())
+            path.write_text(json.dumps({key: value for key, value in found.items() if key not in techniques}) + "\n")
+
+
 def folder(name: str) -> Path:
     """Where the models and results of one architecture are."""
     return WORK / name.replace(" ", "_")
@@ -108,7 +131,12 @@ def folder(name: str) -> Path:
 
 def pruning_epochs(name: str) -> int:
     """Epochs of pruning, here and by TFMOT alike."""
-    return SLOW_PRUNING_EPOCHS if name in SLOW else PRUNING_EPOCHS
+    return SLOW_PRUNING_EPOCHS if name in SLOW_TO_RECOVER else PRUNING_EPOCHS
+
+
+def qat_epochs(name: str) -> int:
+    """Epochs of QAT, here and by TFMOT alike."""
+    return SLOW_QAT_EPOCHS if name in SLOW else QAT_EPOCHS
 
 
 def dataset(name: str, *, for_training: bool = False) -> Any:
@@ -152,14 +180,14 @@ def train(keras: Any, name: str, path: Path) -> dict[str, Any]:
     return {"accuracy": accuracy, "parameters": model.count_params()}
 
 
-def train_keras2(name: str) -> dict[str, Any]:
+def train_keras2(name: str, _: dict[str, Any]) -> dict[str, Any]:
     """The Keras 2 form, saved as HDF5."""
     import tf_keras
 
     return train(tf_keras, name, folder(name) / "keras2.h5")
 
 
-def train_keras3(name: str) -> dict[str, Any]:
+def train_keras3(name: str, _: dict[str, Any]) -> dict[str, Any]:
     """The Keras 3 form, built and saved by Keras 3: with the weights of the other where they go in, else trained."""
     import keras
     import tf_keras
@@ -176,8 +204,8 @@ def train_keras3(name: str) -> dict[str, Any]:
     return {"accuracy": accuracy, "parameters": model.count_params()}
 
 
-def ours(name: str, form: str) -> dict[str, Any]:
-    """QAT, pruning and PQAT with edgepack's techniques."""
+def ours(name: str, form: str, known: dict[str, Any]) -> dict[str, Any]:
+    """QAT, pruning and PQAT with edgepack's techniques, except for what is known."""
     from edgepack.contracts import TechniqueContext
     from edgepack.formats.tflite import integer_file
     from edgepack.keras_models.load import load
@@ -188,11 +216,13 @@ def ours(name: str, form: str) -> dict[str, Any]:
     context = TechniqueContext(Training(batch_size=BATCH), seed=0, progress=lambda _: None)
     path = folder(name) / ("keras2.h5" if form == "keras2" else "keras3.keras")
     calibration = data.calibration(64)
-    quantise = qat.Config(epochs=QAT_EPOCHS, learning_rate=QAT_RATE, calibration_samples=256, monitor=False)
-    found: dict[str, Any] = {}
+    quantise = qat.Config(epochs=qat_epochs(name), learning_rate=QAT_RATE, calibration_samples=256, monitor=False)
+    found = dict(known)
 
     def attempt(label: str, work: Callable[[], Any]) -> None:
         start = time.monotonic()
+        if label in found:
+            return
         try:
             model, made = work()
             found[label] = {**judge(model, made, data), "seconds": round(time.monotonic() - start, 1)}
@@ -203,30 +233,25 @@ def ours(name: str, form: str) -> dict[str, Any]:
         quantised = qat.apply(model, data, step, context=context).model
         return quantised, integer_file(quantised, calibration)
 
-    attempt("QAT", lambda: integer(load(path), quantise))
-    thin: list[Any] = []
-
-    def pruned() -> Any:
+    @cache
+    def thin() -> Any:
         config = prune.Config(sparsity=SPARSITY, epochs=pruning_epochs(name), learning_rate=PRUNING_RATE)
-        thin.append(prune.apply(load(path), data, config, context=context).model)
-        return integer(thin[0], quantise.model_copy(update={"epochs": 0}))
+        return prune.apply(load(path), data, config, context=context).model
 
-    attempt("pruning", pruned)
-    if thin:
-        attempt("PQAT", lambda: integer(thin[0], quantise))
-    else:
-        found["PQAT"] = {"error": "pruning failed"}
+    attempt("QAT", lambda: integer(load(path), quantise))
+    attempt("pruning", lambda: integer(thin(), quantise.model_copy(update={"epochs": 0})))
+    attempt("PQAT", lambda: integer(thin(), quantise))
     return found
 
 
-def plain(name: str) -> dict[str, Any]:
+def plain(name: str, known: dict[str, Any]) -> dict[str, Any]:
     """TFMOT as it comes, on the Keras 2 object: the calls of its guide, the same budget of training."""
     import tensorflow as tf
     import tensorflow_model_optimization as tfmot
     import tf_keras
 
     data = dataset(name)
-    found: dict[str, Any] = {}
+    found = dict(known)
 
     def convert(model: Any, *, calibrated: bool) -> bytes:
         converter = tf.lite.TFLiteConverter.from_keras_model(model)
@@ -247,7 +272,7 @@ def plain(name: str) -> dict[str, Any]:
 
     def quantise(source: Any) -> Any:
         model = tfmot.quantization.keras.quantize_model(source)
-        fit(model, QAT_EPOCHS, QAT_RATE, [])
+        fit(model, qat_epochs(name), QAT_RATE, [])
         return model, convert(model, calibrated=False)
 
     def prune(source: Any) -> Any:
@@ -258,22 +283,27 @@ def plain(name: str) -> dict[str, Any]:
         model = tfmot.sparsity.keras.strip_pruning(model)
         return model, convert(model, calibrated=True)
 
-    def attempt(label: str, work: Callable[[Any], Any], source: Any) -> Any:
+    def load() -> Any:
+        return tf_keras.models.load_model(folder(name) / "keras2.h5", compile=False)
+
+    def attempt(label: str, work: Callable[[Any], Any], source: Callable[[], Any]) -> Any:
         start = time.monotonic()
         try:
-            model, made = work(source)
+            model, made = work(source())
             found[label] = {**judge(model, made, data), "seconds": round(time.monotonic() - start, 1)}
             return model
         except Exception as error:  # a cell of the table: the reason is the result
             found[label] = {"error": first_line(error), "seconds": round(time.monotonic() - start, 1)}
             return None
 
-    attempt("QAT", quantise, tf_keras.models.load_model(folder(name) / "keras2.h5", compile=False))
-    thin = attempt("pruning", prune, tf_keras.models.load_model(folder(name) / "keras2.h5", compile=False))
-    if thin is None:
-        found["PQAT"] = {"error": "pruning failed"}
-    else:
-        attempt("PQAT", preserve(quantise), thin)
+    if "QAT" not in found:
+        attempt("QAT", quantise, load)
+    if not {"pruning", "PQAT"} <= set(found):
+        thin = attempt("pruning", prune, load)
+        if thin is None:
+            found["PQAT"] = {"error": "pruning failed"}
+        else:
+            attempt("PQAT", preserve(quantise), lambda: thin)
     try:
         tf_keras.models.load_model(folder(name) / "keras3.keras", compile=False)
         found["Keras 3"] = {"read": True}
@@ -336,11 +366,11 @@ def first_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0]}"[:300]
 
 
-TASKS: dict[str, Callable[[str], dict[str, Any]]] = {
+TASKS: dict[str, Callable[[str, dict[str, Any]], dict[str, Any]]] = {
     "train-keras2": train_keras2,
     "train-keras3": train_keras3,
-    "keras2": lambda name: ours(name, "keras2"),
-    "keras3": lambda name: ours(name, "keras3"),
+    "keras2": lambda name, known: ours(name, "keras2", known),
+    "keras3": lambda name, known: ours(name, "keras3", known),
     "tfmot": plain,
 }
 
@@ -395,8 +425,6 @@ def write_results(rows: dict[str, dict[str, Any]]) -> None:
     TABLE.write_text(table(rows))
 
 
-LABELS = ("QAT", "pruning", "PQAT")
-
 TEXT = f"""\
 # Coverage
 
@@ -410,9 +438,9 @@ and a 1-D convolution net for keyword spotting, trained briefly on {TRAINED:,} r
 {100 * SPARSITY:.0f} % of the weights in {PRUNING_EPOCHS} epochs and quantises with calibrated ranges; QAT is
 {QAT_EPOCHS} epoch; PQAT is both. The large ones ({", ".join(LARGE)}) are trained for {LARGE_EPOCHS}
 epochs instead of {EPOCHS}, and compressed on {LARGE_SAMPLES} samples, by both; {" and ".join(SLOW)} are trained for
-{SLOW_EPOCHS} and pruned in {SLOW_PRUNING_EPOCHS}: after a few epochs they have learnt so little that LiteRT's own
-kernels, XNNPACK and the built-in ones, give different answers for the same file (`kernels_sqnr_db` in the results).
-TFMOT is used as its guides say; it has no way in from Keras 3.
+{SLOW_EPOCHS}, with {SLOW_QAT_EPOCHS} epochs of QAT: after a few they have learnt so little that LiteRT's own kernels,
+XNNPACK and the built-in ones, give different answers for the same file (`kernels_sqnr_db` in the results). They and
+NASNetMobile are pruned in {SLOW_PRUNING_EPOCHS} epochs. TFMOT is used as its guides say; it has no way in from Keras 3.
 
     python benchmarks/coverage.py
 

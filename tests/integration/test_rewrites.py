@@ -125,6 +125,19 @@ def shared() -> Any:
     return _model(inputs, layers.GlobalAveragePooling2D(name="pool")(inner(layers.Rescaling(3.0, name="times")(x))))
 
 
+def cells() -> Any:
+    """What NASNet's cells do: each next one begins with a ReLU of the same tensor."""
+    from tf_keras import layers
+
+    inputs = _inputs(8, 8, 3)
+    x = layers.BatchNormalization(name="bn")(layers.Conv2D(4, 3, use_bias=False, name="conv")(inputs))
+    sides = [
+        layers.Conv2D(4, size, padding="same", name=f"side{size}")(layers.Activation("relu", name=f"relu{size}")(x))
+        for size in (1, 3)
+    ]
+    return _model(inputs, layers.GlobalAveragePooling2D(name="pool")(layers.Add(name="add")(sides)))
+
+
 MODELS: dict[str, tuple[Callable[[], Any], str, str]] = {
     "operators": (operators, "op_layers fold_scaling scaling_layer hard_sigmoid hard_swish", "TFOpLambda Rescaling"),
     "gates": (gates, "op_layers hard_sigmoid hard_swish", "TFOpLambda Rescaling"),
@@ -132,6 +145,7 @@ MODELS: dict[str, tuple[Callable[[], Any], str, str]] = {
     "scalings": (scalings, "fold_scaling", "Rescaling Normalization"),
     "padded scaling": (padded_scaling, "scaling_layer", "Rescaling"),
     "normalisations": (normalisations, "batch_normalization activation", ""),
+    "cells": (cells, "twins", ""),
     "shared": (shared, "unshare flatten activation batch_normalization fold_scaling", "Sequential Rescaling"),
 }
 

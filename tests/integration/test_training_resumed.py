@@ -7,7 +7,6 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
 from support import ROOT, Edgepack, command
 
 EPOCHS = 5
@@ -31,22 +30,24 @@ targets: [linux-amd64-cpu]
 """
 
 
-@pytest.mark.parametrize(("stage", "to"), [("train", "train"), ("compress-1-prune", "compress")])
-def test_a_killed_training_goes_on_from_its_last_epoch(tmp_path: Path, edgepack: Edgepack, stage: str, to: str) -> None:
+def test_a_killed_run_goes_on_from_its_last_epoch(tmp_path: Path, edgepack: Edgepack) -> None:
     """All of it, bit for bit: order, augmentation, mixup, dropout, rates, momentum, averages."""
     (tmp_path / "recipe.yaml").write_text(RECIPE)
-    words = ("run", tmp_path / "recipe.yaml", "--to", to)
+    words = ("run", tmp_path / "recipe.yaml", "--to", "compress")
     whole, broken = tmp_path / "whole", tmp_path / "broken"
+    caches = [out / "resumed" / "cache" for out in (whole, broken)]
     assert edgepack(*words, "--out", whole).returncode == 0
-    seen = _kill_after_an_epoch(stage, [*command(*words), "--out", str(broken)], broken / "resumed" / "cache")
+    for stage in ("train", "compress-1-prune"):
+        seen = _kill_after_an_epoch(stage, [*command(*words), "--out", str(broken)], caches[1])
+        assert 1 <= seen < EPOCHS
     done = edgepack(*words, "--out", broken)
     assert done.returncode == 0, done.stderr
-    (one,), (two,) = (list((out / "resumed" / "cache").glob(f"{stage}-*")) for out in (whole, broken))
-    assert one.name == two.name
-    for name in ("model.h5", "training.json" if stage == "train" else "step.json"):
-        assert (one / name).read_bytes() == (two / name).read_bytes(), name
-    assert 1 <= seen < EPOCHS
-    assert not list((broken / "resumed" / "cache").glob(f".checkpoints-{stage}-*"))
+    for stage, record in (("train", "training.json"), ("compress-1-prune", "step.json")):
+        one, two = (next(cache.glob(f"{stage}-*")) for cache in caches)
+        assert one.name == two.name
+        for name in ("model.h5", record):
+            assert (one / name).read_bytes() == (two / name).read_bytes(), name
+    assert not list(caches[1].glob(".checkpoints-*"))
 
 
 def test_epochs_that_are_done_are_not_done_again(tmp_path: Path) -> None:
@@ -104,18 +105,3 @@ def _kill_after_an_epoch(stage: str, argv: list[str], cache: Path) -> int:
         process.wait()
     time.sleep(1)  # its worker ends by itself when the pipe closes
     return max(int(path.stem.rsplit("-", 1)[-1]) for path in found)
-
-
-def test_a_checkpoint_of_another_run_is_not_taken(tmp_path: Path, edgepack: Edgepack) -> None:
-    """Another seed is another training, whatever lies about."""
-    (tmp_path / "recipe.yaml").write_text(RECIPE)
-    out = tmp_path / "out"
-    words = ("run", tmp_path / "recipe.yaml", "--to", "train", "--out", out)
-    _kill_after_an_epoch("train", command(*words), out / "resumed" / "cache")
-    done = edgepack(*words, "--set", "seed=5", "--set", "training.epochs=1")
-    assert done.returncode == 0, done.stderr
-    (found,) = (out / "resumed" / "cache").glob("train-*/model.h5")
-    fresh = edgepack(*words[:-1], tmp_path / "fresh", "--set", "seed=5", "--set", "training.epochs=1")
-    assert fresh.returncode == 0, fresh.stderr
-    (expected,) = (tmp_path / "fresh" / "resumed" / "cache").glob("train-*/model.h5")
-    assert found.read_bytes() == expected.read_bytes()

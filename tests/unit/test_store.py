@@ -42,6 +42,15 @@ def test_what_was_not_committed_is_not_found(tmp_path: Path) -> None:
     assert keeper.find("train", "other") is None
 
 
+def test_a_stage_goes_on_only_from_what_has_its_own_key(tmp_path: Path) -> None:
+    keeper = Store(tmp_path)
+    (kept := keeper.checkpoints("train", "k")).mkdir(parents=True)
+    assert not keeper.checkpoints("train", "other").exists()
+    (others := keeper.checkpoints("compress-1", "k")).mkdir()
+    finish(keeper)
+    assert not kept.exists() and others.exists()
+
+
 def test_beginning_again_begins_with_nothing(tmp_path: Path) -> None:
     keeper = Store(tmp_path)
     (keeper.begin("train", "k") / "file").write_text("half")

@@ -8,7 +8,7 @@ import pytest
 from hand_built import RELU, convolution, graph, kinds, node, normalization, values
 
 from edgepack.keras_models.graph import Graph, Node, Ref
-from edgepack.rewrites import activation, hard_sigmoid, hard_swish, op_layers, unshare
+from edgepack.rewrites import activation, hard_sigmoid, hard_swish, op_layers, twins, unshare
 
 X = np.linspace(-6, 6, 48).reshape(1, 4, 4, 3)
 
@@ -209,3 +209,27 @@ def test_calls_of_a_layer_with_weights_or_of_a_users_class_stay_together() -> No
     own = shared("Mine")
     own.custom["Mine"] = object
     assert unshare.apply(own) == []
+
+
+def test_activations_of_the_same_tensor_become_one_and_others_stay() -> None:
+    made = graph(
+        (4, 4, 3),
+        relu("one", "x", None),
+        relu("two", "x", None),
+        relu("capped", "x", 6),
+        convolution("left", "one", 1, 3, 4),
+        convolution("right", "two", 1, 3, 4),
+        convolution("third", "capped", 1, 3, 4),
+        node("sum", "Add", "left", "right", "third"),
+    )
+    before = values(made, X)
+    (change,) = twins.apply(made)
+    assert (change.layers, change.made) == (("two", "one"), ("one",))
+    assert "two" not in made.nodes and made.nodes["right"].inputs == (Ref("one"),)
+    np.testing.assert_array_equal(values(made, X), before)
+    assert twins.apply(made) == []
+
+
+def test_twins_that_are_outputs_or_shared_stay() -> None:
+    assert twins.apply(graph((4, 4, 3), relu("one", "x", 6), relu("two", "x", 6), outputs=("one", "two"))) == []
+    assert twins.apply(shared(**RELU)) == []
