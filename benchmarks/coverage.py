@@ -38,11 +38,11 @@ QAT_EPOCHS, QAT_RATE = 1, 1e-5
 LARGE = ("ResNet50", "DenseNet121", "NASNetMobile", "InceptionV3", "Xception")
 """Trained for fewer epochs, and compressed on fewer samples, here and by TFMOT alike."""
 LARGE_EPOCHS, LARGE_SAMPLES = 4, 256
-SLOW = ("EfficientNetB0", "EfficientNetV2B0")
-"""Trained for more epochs, by both: after a few they have learnt so little that every rounding shows."""
-SLOW_EPOCHS, SLOW_PRUNING_EPOCHS, SLOW_QAT_EPOCHS = 16, 8, 4
+SLOW = {"EfficientNetB0": 24, "EfficientNetV2B0": 16}
+"""Trained for more epochs: after a few they have learnt so little that every rounding shows."""
 SLOW_TO_RECOVER = (*SLOW, "NASNetMobile")
-"""Pruned in more epochs."""
+"""Pruned in more epochs, by both."""
+SLOW_PRUNING_EPOCHS = 8
 
 
 def main() -> None:
@@ -134,11 +134,6 @@ def pruning_epochs(name: str) -> int:
     return SLOW_PRUNING_EPOCHS if name in SLOW_TO_RECOVER else PRUNING_EPOCHS
 
 
-def qat_epochs(name: str) -> int:
-    """Epochs of QAT, here and by TFMOT alike."""
-    return SLOW_QAT_EPOCHS if name in SLOW else QAT_EPOCHS
-
-
 def dataset(name: str, *, for_training: bool = False) -> Any:
     """Real handwritten digits, enlarged to the model's input: 8x8 pixels of 0..16 become float32 of 0..255."""
     import numpy as np
@@ -168,7 +163,7 @@ def train(keras: Any, name: str, path: Path) -> dict[str, Any]:
 
     keras.utils.set_random_seed(0)
     data, model = dataset(name, for_training=True), build(keras, name)
-    epochs = LARGE_EPOCHS if name in LARGE else SLOW_EPOCHS if name in SLOW else EPOCHS
+    epochs = LARGE_EPOCHS if name in LARGE else SLOW.get(name, EPOCHS)
     for layer in model.layers:
         if type(layer).__name__ == "BatchNormalization":
             layer.momentum = 0.7  # so few steps would leave the moving statistics at their start
@@ -216,7 +211,7 @@ def ours(name: str, form: str, known: dict[str, Any]) -> dict[str, Any]:
     context = TechniqueContext(Training(batch_size=BATCH), seed=0, progress=lambda _: None)
     path = folder(name) / ("keras2.h5" if form == "keras2" else "keras3.keras")
     calibration = data.calibration(64)
-    quantise = qat.Config(epochs=qat_epochs(name), learning_rate=QAT_RATE, calibration_samples=256, monitor=False)
+    quantise = qat.Config(epochs=QAT_EPOCHS, learning_rate=QAT_RATE, calibration_samples=256, monitor=False)
     found = dict(known)
 
     def attempt(label: str, work: Callable[[], Any]) -> None:
@@ -272,7 +267,7 @@ def plain(name: str, known: dict[str, Any]) -> dict[str, Any]:
 
     def quantise(source: Any) -> Any:
         model = tfmot.quantization.keras.quantize_model(source)
-        fit(model, qat_epochs(name), QAT_RATE, [])
+        fit(model, QAT_EPOCHS, QAT_RATE, [])
         return model, convert(model, calibrated=False)
 
     def prune(source: Any) -> Any:
@@ -437,10 +432,11 @@ The models are those of `keras.applications` for ten classes and images of 64x64
 and a 1-D convolution net for keyword spotting, trained briefly on {TRAINED:,} real digits. Pruning takes
 {100 * SPARSITY:.0f} % of the weights in {PRUNING_EPOCHS} epochs and quantises with calibrated ranges; QAT is
 {QAT_EPOCHS} epoch; PQAT is both. The large ones ({", ".join(LARGE)}) are trained for {LARGE_EPOCHS}
-epochs instead of {EPOCHS}, and compressed on {LARGE_SAMPLES} samples, by both; {" and ".join(SLOW)} are trained for
-{SLOW_EPOCHS}, with {SLOW_QAT_EPOCHS} epochs of QAT: after a few they have learnt so little that LiteRT's own kernels,
-XNNPACK and the built-in ones, give different answers for the same file (`kernels_sqnr_db` in the results). They and
-NASNetMobile are pruned in {SLOW_PRUNING_EPOCHS} epochs. TFMOT is used as its guides say; it has no way in from Keras 3.
+epochs instead of {EPOCHS}, and compressed on {LARGE_SAMPLES} samples, by both;
+{" and ".join(f"{name} for {epochs}" for name, epochs in SLOW.items())}: after a few they have learnt so little that
+LiteRT's own kernels, XNNPACK and the built-in ones, give different answers for the same file (`kernels_sqnr_db`).
+They and NASNetMobile are pruned in {SLOW_PRUNING_EPOCHS} epochs. TFMOT is used as its guides say; it has no way in
+from Keras 3.
 
     python benchmarks/coverage.py
 
