@@ -102,7 +102,11 @@ class ModelConfig(Config):
 
 
 class ModelSource(Protocol):
-    """A module in ``edgepack/models``."""
+    """A module in ``edgepack/models``.
+
+    One more name may stand in the module: ``start``, with the arguments of ``build``, which says too where the model's
+    weights are from (`edgepack.models._start.Start`).
+    """
 
     Config: type[ModelConfig]
 

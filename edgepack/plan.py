@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgepack import recipe as recipes
-from edgepack import steps
+from edgepack import starts, steps
 from edgepack import target as targets
 from edgepack.recipe import STAGES, Recipe
 from edgepack.target import Target
@@ -84,6 +84,9 @@ def make_plan(
     base = recipe_file.resolve().parent
     for index, problem in steps.problems(recipe):
         with recipes.located(recipe_file, ("compress", index)):
+            raise problem
+    for place, problem in starts.problems(recipe):
+        with recipes.located(recipe_file, place):
             raise problem
     loaded = []
     for index, name in enumerate(recipe.targets):

@@ -30,6 +30,12 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def digests(path: Path) -> list[str]:
+    """SHA-256 of a file, or of every file in a folder by their sorted paths."""
+    members = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return [digest(member) for member in members if member.is_file()]
+
+
 def split_reference(reference: str, base: Path, *, what: str) -> tuple[Path, str]:
     """Split ``file.py:function`` and find the file.
 

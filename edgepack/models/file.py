@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from edgepack import contracts, userfiles
+from edgepack.models._start import NEW_HEAD, NewHead, Start, weighted_layers
 
 if TYPE_CHECKING:
     from edgepack.keras_models.load import Loaded
@@ -17,19 +18,34 @@ class Config(contracts.ModelConfig):
     default_epochs: ClassVar[int] = 0
     file: str = Field(description="path of the model")
     custom_objects: str | None = Field(None, description="Python file with the model's own layers and functions")
+    new_head: NewHead | None = Field(
+        None, description="replaces the classifier by a new one for the data's classes; absent = the model as it is"
+    )
 
 
 def identity(config: Config, base: Path) -> object:
     """Digests of the model's file or files, and of the custom layers' file."""
-    path = userfiles.find(config.file, base, what="model.file")
-    members = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    digests = userfiles.digests(userfiles.find(config.file, base, what="model.file"))
     own = _custom_objects(config, base)
-    return [userfiles.digest(member) for member in ([*members, own] if own else members)]
+    return [*digests, userfiles.digest(own)] if own else digests
 
 
 def build(config: Config, base: Path, *, input_shape: tuple[int, ...], classes: int) -> Any:
-    """Load the model with its weights."""
-    return load(config, base).model
+    """Load the model with its weights, and give it a new head if it is to have one."""
+    return start(config, base, input_shape=input_shape, classes=classes).model
+
+
+def start(config: Config, base: Path, *, input_shape: tuple[int, ...], classes: int) -> Start:
+    """What `build` makes, and where its weights are from."""
+    found = load(config, base)
+    loaded = {"keras": found.keras_version, "max_abs_difference": found.max_abs_difference}
+    if config.new_head is None:
+        return Start(found.model, loaded=loaded)
+    from edgepack.keras_models.head import with_new_head
+
+    model, head = with_new_head(found.model, classes, dropout=config.new_head.dropout)
+    given = tuple(name for name in weighted_layers(model) if name != head)
+    return Start(model, Path(config.file).name, given, {head: NEW_HEAD}, loaded=loaded)
 
 
 def load(config: Config, base: Path) -> "Loaded":

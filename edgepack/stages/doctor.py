@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from edgepack import extensions
 from edgepack.contracts import LayerNote
 from edgepack.stages.request import Request
 
@@ -47,19 +46,19 @@ def run(request: Request) -> dict[str, Any]:
     }
 
 
-def _model(request: Request) -> tuple[Any, dict[str, Any] | None]:
+def _model(request: Request) -> tuple[Any, Mapping[str, Any] | None]:
     """The recipe's model, and for one from a file which Keras wrote it and how far it moved on the way in."""
     from edgepack.models import file
+    from edgepack.models._start import begin
     from edgepack.stages.data import load_raw
 
     recipe = request.recipe
-    if isinstance(recipe.model, file.Config):
-        found = file.load(recipe.model, request.base)
-        return found.model, {"keras": found.keras_version, "max_abs_difference": found.max_abs_difference}
-    raw = load_raw(recipe, request.base)
-    input_shape, classes = tuple(raw.train.x.shape[1:]), len(recipe.data.labels or raw.labels)
-    source = extensions.load("edgepack.models", extensions.name_of(recipe.model))
-    return source.build(recipe.model, request.base, input_shape=input_shape, classes=classes), None
+    input_shape, classes = (), 0
+    if not isinstance(recipe.model, file.Config) or recipe.model.new_head is not None:  # a file knows its own shape
+        raw = load_raw(recipe, request.base)
+        input_shape, classes = tuple(raw.train.x.shape[1:]), len(recipe.data.labels or raw.labels)
+    start = begin(recipe.model, request.base, input_shape=input_shape, classes=classes)
+    return start.model, start.loaded
 
 
 def by_origin(rewritten: "Rewritten", notes: Sequence[LayerNote], order: Sequence[str]) -> Mapping[str, LayerNote]:

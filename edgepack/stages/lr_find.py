@@ -18,15 +18,24 @@ def run(request: Request) -> dict[str, Any]:
 
     from edgepack.stages.determinism import make_deterministic
     from edgepack.stages.train import fresh_model
+    from edgepack.training import transfer
     from edgepack.training.batches import span_of, training_batches
     from edgepack.training.fit import check_fits, compile_model
     from edgepack.training.range_test import DIVERGED, growing, smoothed, suggest
+    from edgepack.training.rates import by_variable
 
     recipe, options = request.recipe, request.options
     make_deterministic(recipe.seed)
     data = dataset.load(request.inputs["data"])
-    model, _ = fresh_model(request, data)
+    start = fresh_model(request, data)
+    model = start.model
     check_fits(model, data)
+    factors = None
+    if recipe.training.transfer is not None:
+        model = transfer.flat(model)
+        first, *_ = transfer.plan(model, recipe.training.transfer, recipe.training.epochs or 0, start.fresh)
+        transfer.freeze(model, first.layers)
+        factors = by_variable(model, first.layers)
     steps = int(options["steps"])
     rate = growing(options["low"], options["high"], steps)
     rates: list[float] = []
@@ -45,7 +54,7 @@ def run(request: Request) -> dict[str, Any]:
                 self.model.stop_training = True
 
     training = recipe.training.model_copy(update={"steps_per_execution": 1, "precision": "float32"})
-    compile_model(model, training, [rate(step) for step in range(steps)])
+    compile_model(model, training, [rate(step) for step in range(steps)], factors=factors)
     one = span_of(data, training, 1)
     span = span_of(data, training, -(-steps // one.steps_per_epoch))
     outputs = int(model.outputs[0].shape[-1])

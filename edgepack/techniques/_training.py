@@ -116,11 +116,4 @@ def identity(config: Any, base: Path) -> object:
         for teacher in distillation.teachers
         if isinstance(teacher, str)
     ]
-    return [
-        [
-            userfiles.digest(member)
-            for member in (sorted(path.rglob("*")) if path.is_dir() else [path])
-            if member.is_file()
-        ]
-        for path in paths
-    ] or None
+    return [userfiles.digests(path) for path in paths] or None

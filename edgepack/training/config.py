@@ -7,6 +7,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from edgepack.config import Config
 from edgepack.schedules import constant
 from edgepack.training.course import AnySchedule
+from edgepack.training.unfreezing import Transfer
 
 
 class Augment(Config):
@@ -89,6 +90,9 @@ class Training(Config):
         None, description="training ends after so many epochs without a better validation accuracy"
     )
     augment: Augment = Field(default_factory=Augment)
+    transfer: Transfer | None = Field(
+        None, description="how a model with start weights is trained; absent = all layers at once, at one rate"
+    )
     batch_normalization: BatchNormalization = Field(
         default_factory=BatchNormalization, description="momentum, and statistics of several replicas"
     )
@@ -111,7 +115,7 @@ class Training(Config):
         return self
 
     def for_steps(self) -> "Training":
-        """What compression steps take over: everything but warm-up, averaging, an early end and 16-bit numbers.
+        """What compression steps take over: everything but warm-up, averaging, an early end, phases, 16-bit numbers.
 
         An average of weights would undo the zeros of pruning, the schedules of pruning must come to their end and see
         every step, and fake quantisation rounds to steps that 16 bits do not tell apart.
@@ -122,6 +126,7 @@ class Training(Config):
                 "reference_batch_size": None,
                 "averaging": 0.0,
                 "patience": None,
+                "transfer": None,
                 "precision": "float32",
                 "steps_per_execution": 1,
             }

@@ -23,7 +23,7 @@ WRAPPERS = ("", "quant_", "prune_low_magnitude_", "cluster_")
 """What TFMOT puts before the name of a layer that it wraps."""
 
 
-class ZooTeacher(zoo.Config):
+class ZooTeacher(zoo.Architecture):
     """A teacher that is trained first, on the same data, with the recipe's batch size, optimizer and augmentation."""
 
     epochs: PositiveInt = Field(10, description="training epochs of the teacher")

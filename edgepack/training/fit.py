@@ -1,6 +1,6 @@
 """How is a model fitted so that the same seed gives the same weights?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from edgepack.training.config import Training
 from edgepack.training.distillation import Lesson, student
 from edgepack.training.learner import learner
 from edgepack.training.randomness import seeded
+from edgepack.training.rates import by_variable
 from edgepack.training.waiting import timed
 
 
@@ -50,6 +51,7 @@ def fit(
     best_from_epoch: int = 0,
     lesson: Lesson | None = None,
     checkpoint: Path | None = None,
+    rate_factors: Mapping[str, float] | None = None,
 ) -> Fitted:
     """Fit a tf_keras classifier in place and leave it with its best weights.
 
@@ -71,6 +73,7 @@ def fit(
         best_from_epoch: First epoch whose weights may be kept.
         lesson: Teachers, if the model is to learn from any; the entries of the curve then have ``distillation_loss``.
         checkpoint: Folder where each finished epoch is kept; training goes on from what is there. None = neither.
+        rate_factors: What the learning rate is multiplied by, by the layer's name; None = 1 for all.
 
     Raises:
         RecipeError: Model, data and training do not go together.
@@ -91,7 +94,13 @@ def fit(
         trained = taught if lesson is None else student(taught, lesson, probabilities=ends_with_softmax)
         if training.l1 or training.l2:
             trained = _penalised(taught, trained, training.l1, training.l2)
-        compile_model(trained, training, [rate(s) for s in steps], [momentum(s) for s in steps] if momentum else None)
+        compile_model(
+            trained,
+            training,
+            [rate(s) for s in steps],
+            [momentum(s) for s in steps] if momentum else None,
+            None if rate_factors is None else by_variable(taught, rate_factors),
+        )
         averaged = between.averaging(taught, training.averaging) if training.averaging else None
         best = between.best_weights(_validated(taught, averaged), best_from_epoch)
         first, keeper = 0, []
@@ -159,12 +168,16 @@ def check_fits(model: Any, data: Dataset) -> None:
     if len(outputs) != 1 or (outputs[0] is not None and outputs[0] < data.classes):
         raise RecipeError(
             f"the model {model.name!r} gives outputs of shape {outputs}, but the data have {data.classes} classes",
-            fix="give the model one output per class, or correct data.labels",
+            fix="give the model one output per class (model.new_head does), or correct data.labels",
         )
 
 
 def compile_model(
-    model: Any, training: Training, rates: Sequence[float], momenta: Sequence[float] | None = None
+    model: Any,
+    training: Training,
+    rates: Sequence[float],
+    momenta: Sequence[float] | None = None,
+    factors: Mapping[str, float] | None = None,
 ) -> None:
     """Compile for sparse integer labels; logits are recognised by the absence of a final softmax.
 
@@ -173,10 +186,11 @@ def compile_model(
         training: Optimizer, loss, precision.
         rates: Learning rate of each step.
         momenta: Momentum of each step; None = the optimizer's own.
+        factors: Of the learning rate, as `rates.by_variable` gives them; None = 1 for all.
     """
     loss = _loss(training.label_smoothing, logits=not ends_with_softmax(model), shares=bool(training.mixup))
     model.compile(
-        optimizers.make(training, rates, momenta),
+        optimizers.make(training, rates, momenta, factors),
         loss,
         metrics=["accuracy"],
         jit_compile=training.xla or None,

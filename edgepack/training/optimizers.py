@@ -1,12 +1,18 @@
 """What changes the weights in each step, at which rate and with which momentum?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgepack.training.config import Training
+from edgepack.training.rates import with_factors
 
 
-def make(training: Training, rates: Sequence[float], momenta: Sequence[float] | None = None) -> Any:
+def make(
+    training: Training,
+    rates: Sequence[float],
+    momenta: Sequence[float] | None = None,
+    factors: Mapping[str, float] | None = None,
+) -> Any:
     """The recipe's optimizer with a learning rate, and perhaps a momentum, for each step.
 
     Both are looked up by the optimizer's own count of steps inside the compiled step: they are right for every step
@@ -16,6 +22,7 @@ def make(training: Training, rates: Sequence[float], momenta: Sequence[float] | 
         training: Optimizer, weight decay, clipping, precision.
         rates: Learning rate of each step; the last one holds for all later steps.
         momenta: Momentum of each step (Adam: beta_1); None = the optimizer's own.
+        factors: Of the learning rate, as `rates.by_variable` gives them; None = 1 for all.
     """
     import tf_keras
 
@@ -23,6 +30,8 @@ def make(training: Training, rates: Sequence[float], momenta: Sequence[float] | 
     options = {"momentum": 0.9, "nesterov": True} if training.optimizer == "sgd" else {}
     if momenta is not None:
         kind = _with_momenta(kind, "momentum" if training.optimizer == "sgd" else "beta_1", momenta)
+    if factors is not None:
+        kind = with_factors(kind, factors)
     optimizer = kind(_schedule(rates), global_clipnorm=training.clip_norm, **options)
     if training.weight_decay:
         optimizer.weight_decay = training.weight_decay

@@ -13,3 +13,8 @@ class Config(config.Config):
 def build(config: Config, *, input_shape: tuple[int, ...], classes: int) -> Any:
     """Build EfficientNet-B0 (1905.11946) for images of at least 32x32; it takes bytes and scales them by itself."""
     return _applications.build("EfficientNetB0", input_shape=input_shape, classes=classes)
+
+
+def imagenet(config: Config, *, input_shape: tuple[int, ...]) -> _applications.Published:
+    """Build it with the weights of ImageNet and without a head; it takes bytes."""
+    return _applications.imagenet("EfficientNetB0", input_shape=input_shape, values=(0.0, 255.0))

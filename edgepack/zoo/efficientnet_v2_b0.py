@@ -15,3 +15,11 @@ def build(config: Config, *, input_shape: tuple[int, ...], classes: int) -> Any:
     return _applications.build(
         "EfficientNetV2B0", input_shape=input_shape, classes=classes, include_preprocessing=False
     )
+
+
+def imagenet(config: Config, *, input_shape: tuple[int, ...]) -> _applications.Published:
+    """Build it with the weights of ImageNet and without a head; it takes bytes.
+
+    These weights were trained behind a normalisation by channel, which is part of the network here.
+    """
+    return _applications.imagenet("EfficientNetV2B0", input_shape=input_shape, values=(0.0, 255.0))

@@ -20,3 +20,16 @@ def build(config: Config, *, input_shape: tuple[int, ...], classes: int) -> Any:
     return _applications.build(
         "MobileNet", input_shape=input_shape, classes=classes, alpha=config.width, dropout=config.dropout
     )
+
+
+def imagenet(config: Config, *, input_shape: tuple[int, ...]) -> _applications.Published:
+    """Build it with the weights of ImageNet and without a head; it takes values from -1 to 1."""
+    return _applications.imagenet(
+        "MobileNet",
+        input_shape=input_shape,
+        values=(-1.0, 1.0),
+        width=config.width,
+        widths=(0.25, 0.5, 0.75, 1.0),
+        sizes=(128, 160, 192, 224),
+        alpha=config.width,
+    )

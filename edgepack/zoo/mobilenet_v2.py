@@ -17,3 +17,16 @@ class Config(config.Config):
 def build(config: Config, *, input_shape: tuple[int, ...], classes: int) -> Any:
     """Build MobileNetV2 (1801.04381) for images of at least 32x32; it takes values from -1 to 1."""
     return _applications.build("MobileNetV2", input_shape=input_shape, classes=classes, alpha=config.width)
+
+
+def imagenet(config: Config, *, input_shape: tuple[int, ...]) -> _applications.Published:
+    """Build it with the weights of ImageNet and without a head; it takes values from -1 to 1."""
+    return _applications.imagenet(
+        "MobileNetV2",
+        input_shape=input_shape,
+        values=(-1.0, 1.0),
+        width=config.width,
+        widths=(0.35, 0.5, 0.75, 1.0, 1.3, 1.4),
+        sizes=(96, 128, 160, 192, 224),
+        alpha=config.width,
+    )

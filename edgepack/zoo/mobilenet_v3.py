@@ -28,3 +28,17 @@ def build(config: Config, *, input_shape: tuple[int, ...], classes: int) -> Any:
         dropout_rate=config.dropout,
         include_preprocessing=False,
     )
+
+
+def imagenet(config: Config, *, input_shape: tuple[int, ...]) -> _applications.Published:
+    """Build it with the weights of ImageNet and without a head; it takes values from -1 to 1."""
+    return _applications.imagenet(
+        f"MobileNetV3{config.size.title()}",
+        input_shape=input_shape,
+        values=(-1.0, 1.0),
+        width=config.width,
+        widths=(1.0,) if config.minimalistic else (0.75, 1.0),
+        alpha=config.width,
+        minimalistic=config.minimalistic,
+        include_preprocessing=False,
+    )

@@ -63,7 +63,12 @@ def test_the_example_is_good() -> None:
         ("    shift:", "    shft:", "r.yaml:16: unknown key 'training.augment.shft'", "'shift'"),
         ("sparsity:", "sparsty:", "r.yaml:9: unknown key 'compress.0.sparsty'; expected one of: begin", "'sparsity'"),
         ("image_shape:", "image_shap:", "r.yaml:4: unknown key 'data.image_shap'", "'image_shape'"),
-        ("zoo: mlp", "zoo: mlp\n  arg: 1", "r.yaml:7: unknown key 'model.arg'; expected one of: args, zoo", "'args'"),
+        (
+            "zoo: mlp",
+            "zoo: mlp\n  arg: 1",
+            "r.yaml:7: unknown key 'model.arg'; expected one of: args, new_head, weights, zoo",
+            "'args'",
+        ),
         ("shift: 2", "shift: 2\n    zzz: 3", "r.yaml:17: unknown key 'training.augment.zzz'", "remove the key"),
         # Names of extensions.
         ("sklearn:", "sklern:", "r.yaml:2: 'data' must name exactly one of: csv, idx,", "'sklearn'"),
