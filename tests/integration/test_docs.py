@@ -47,6 +47,8 @@ RUN_ELSEWHERE = {
     r"(sudo )?containers/base/build\b": "continuous integration runs it before the tests; it downloads packages",
     r"edgepack run examples/fashion_mnist/recipe\.yaml(?!.*--(smoke|to))": "twenty minutes; its smoke run is below",
     r"(edgepack \w+|ls|cat) out/fashion_mnist\b": "needs what those twenty minutes leave",
+    r"edgepack run examples/transfer/base\.yaml(?!.*--smoke)": "two minutes; its smoke run is below",
+    r"(cp out/base/|edgepack run examples/transfer/few_labels\.yaml(?!.*--smoke))": "needs what that leaves",
 }
 """Lines that no test here executes, as the beginning of the line, each with its reason."""
 
