@@ -11,12 +11,13 @@ import pytest
 from pydantic import BaseModel
 
 import edgepack
-from edgepack import contracts, extensions
+from edgepack import columns, contracts, extensions
 from edgepack.config import Config
 
 ROOT = Path(edgepack.__file__).parent
 FUNCTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "data": {"identity": ("config", "base"), "load": ("config", "base")},
+    "features": {"rank": ("config", "matrix", "seed")},
     "models": {"identity": ("config", "base"), "build": ("config", "base", "input_shape", "classes")},
     "techniques": {"apply": ("model", "data", "config", "context")},
     "formats": {"convert": ("config", "out", "context")},
@@ -28,13 +29,14 @@ FUNCTIONS: dict[str, dict[str, tuple[str, ...]]] = {
 }
 CONFIGS: dict[str, type[BaseModel]] = {
     "data": contracts.DataConfig,
+    "features": columns.SelectionConfig,
     "models": contracts.ModelConfig,
     "techniques": contracts.TechniqueConfig,
     "formats": contracts.ExportConfig,
     "zoo": Config,
     "schedules": contracts.ScheduleConfig,
 }
-CHOSEN_BY = {"techniques": "use", "formats": "format", "schedules": "use"}
+CHOSEN_BY = {"techniques": "use", "formats": "format", "schedules": "use", "features": "use"}
 
 
 def every(*kinds: str) -> list[Any]:

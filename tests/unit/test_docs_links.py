@@ -63,7 +63,7 @@ def test_no_address_of_a_package_index(path: Path) -> None:
 def test_every_decision_is_in_the_index_under_its_own_title() -> None:
     folder = ROOT / "docs" / "decisions"
     decisions = sorted(folder.glob("[0-9]*.md"))
-    assert [path.name[:4] for path in decisions] == [f"{number:04}" for number in range(1, len(decisions) + 1)]
+    assert len({path.name[:4] for path in decisions}) == len(decisions)
     index = (folder / "README.md").read_text()
     for path in decisions:
         number, title = path.read_text().splitlines()[0].removeprefix("# ").split(" ", 1)
