@@ -1,4 +1,4 @@
-"""What does `python3 -m runner` do? Measure or verify a bundle and print one JSON document."""
+"""What does `python3 -m runner` do? Measure or verify a bundle, or ask it, and print one JSON document."""
 
 import argparse
 import json
@@ -65,6 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     verify = verbs.add_parser("verify", parents=[shared], help="compare with the golden samples")
     verify.add_argument("--timeout-s", type=float, default=600.0, help="seconds for each artifact (%(default)s)")
     verify.set_defaults(verb=_verify)
+    predict = verbs.add_parser("predict", parents=[shared], help="answer rows of a table, for a model of raw columns")
+    predict.add_argument("--csv", type=Path, required=True, help="rows to answer, the columns' names in the first line")
+    predict.set_defaults(verb=_predict)
     return parser
 
 
@@ -102,6 +105,12 @@ def _verify(args: argparse.Namespace) -> tuple[dict[str, Any], int, str | None]:
     errors = [result for result in document["results"] if result["status"] == "error"]
     exit_code = EXIT_FAILED_VERIFICATION if failed else EXIT_DEVICE if errors else 0
     return document, exit_code, _complaint(failed + errors)
+
+
+def _predict(args: argparse.Namespace) -> tuple[dict[str, Any], int, str | None]:
+    from . import predict
+
+    return predict.predict(_entries(args), args.bundle, args.csv), 0, None
 
 
 def _complaint(results: Sequence[dict[str, Any]]) -> str | None:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import sessions
+from .columns import MISSING, Columns, check_order
 from .errors import UsageError
 
 SCHEMA = "edgepack.manifest/1"
@@ -31,6 +32,7 @@ class Entry:
         golden: The file of golden samples; None for a bare file.
         golden_sha256: What the manifest says of that file; None when it says nothing.
         tolerance: How far the outputs of another machine may differ, as in the manifest.
+        columns: What stands in each place of a sample, for a model of a table; as in the manifest.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Entry:
     golden: Path | None
     golden_sha256: str | None
     tolerance: Mapping[str, float] | None
+    columns: Columns = ()
 
     def job(self) -> dict[str, Any]:
         """The entry as JSON values, for a process of its own."""
@@ -51,6 +54,7 @@ class Entry:
             "threads": self.threads,
             "golden": None if self.golden is None else str(self.golden),
             "tolerance": None if self.tolerance is None else dict(self.tolerance),
+            "columns": [dict(column) for column in self.columns],
         }
 
 
@@ -87,6 +91,7 @@ def read(
                 golden=golden_path,
                 golden_sha256=manifest.get("files", {}).get(golden.get("file")),
                 tolerance=artifact.get("tolerance"),
+                columns=tuple(manifest.get("columns") or ()),
             )
             for artifact in held
             for name in artifact["runtimes"]
@@ -100,6 +105,17 @@ def read(
         wanted = f"runtime {runtime!r}" if runtime else "an artifact with a runtime"
         raise UsageError(f"nothing to do: the bundle {folder} has no file for {wanted}")
     return entries
+
+
+def table(folder: Path) -> tuple[list[str], tuple[str, ...]]:
+    """The names of a bundle's classes, and the texts that stand for a missing value, casefolded.
+
+    Raises:
+        UsageError: There is no manifest, or it cannot be read.
+    """
+    manifest = _manifest(folder)
+    told = manifest.get("recipe", {}).get("data", {}).get("missing")
+    return list(manifest.get("labels", ())), MISSING if told is None else tuple(text.casefold() for text in told)
 
 
 def bare(path: Path, *, runtime: str | None = None, threads: int | None = None) -> Entry:
@@ -137,8 +153,19 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def golden_input(path: Path, columns: Columns) -> NDArray[Any]:
+    """The golden samples, for a model of a table only if they hold its columns.
+
+    Raises:
+        UsageError: The file cannot be read, or the columns are others.
+    """
+    if columns:
+        check_order([str(name) for name in golden_array(path, "columns")], columns)
+    return golden_array(path, "input")
+
+
 def golden_array(path: Path, key: str) -> NDArray[Any]:
-    """One array of the golden samples: ``input``, ``label`` or ``output/<file>/<runtime>``; samples first.
+    """One array of the golden samples: ``input``, ``label``, ``columns`` or ``output/<file>/<runtime>``.
 
     Raises:
         UsageError: The file cannot be read or has no such array.

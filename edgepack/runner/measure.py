@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from . import bundle, environment, noise, sessions
 from .child import call
+from .columns import Columns
 from .errors import RunnerError, UsageError
 from .infer import check_samples
 from .tensors import TensorSpec, quantize
@@ -100,7 +101,7 @@ def work(job: Mapping[str, Any], import_ms: float) -> dict[str, Any]:
     protocol = Protocol(**job["protocol"])
     load_ms, session = _timed_ms(lambda: sessions.open_session(job["runtime"], job["path"], job["threads"]))
     with session:
-        feeds = _feeds(session.inputs, job["golden"])
+        feeds = _feeds(session.inputs, job["golden"], job["columns"])
         session.set_inputs(feeds[0])
         first_ms, _ = _timed_ms(session.invoke)
         warmup = sample(session, feeds, min_runs=1, min_time_s=protocol.warmup_s, max_time_s=protocol.warmup_s)
@@ -209,7 +210,7 @@ def peak_rss_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def _feeds(inputs: Sequence[TensorSpec], golden: str | None) -> list[dict[str, NDArray[Any]]]:
+def _feeds(inputs: Sequence[TensorSpec], golden: str | None, columns: Columns) -> list[dict[str, NDArray[Any]]]:
     """Inputs of one inference each, in the model's dtypes and batch."""
     if golden is None:
         values = {spec.name: noise.samples(spec) for spec in inputs}
@@ -217,7 +218,7 @@ def _feeds(inputs: Sequence[TensorSpec], golden: str | None) -> list[dict[str, N
     if len(inputs) != 1:
         raise UsageError(f"the model has {len(inputs)} inputs; golden samples are for one")
     (spec,) = inputs
-    real = bundle.golden_array(Path(golden), "input")
+    real = bundle.golden_input(Path(golden), columns)
     check_samples(real, spec.shape)
     fed = quantize(real, spec)
     batch = max(spec.shape[0], 1)

@@ -46,7 +46,7 @@ def work(job: Mapping[str, Any], import_ms: float) -> dict[str, Any]:
     golden = Path(job["golden"])
     expected = bundle.golden_array(golden, f"output/{job['artifact']}/{job['runtime']}")
     with sessions.open_session(job["runtime"], job["path"], job["threads"]) as session:
-        raw, _ = predict(session, bundle.golden_array(golden, "input"))
+        raw, _ = predict(session, bundle.golden_input(golden, job["columns"]))
         return compare(raw, expected, session.outputs[0], job["tolerance"])
 
 
