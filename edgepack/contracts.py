@@ -7,11 +7,12 @@ the module must hold. `tests/unit/test_contracts.py` holds every file of each fo
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
 
 from pydantic import Field, NonNegativeFloat, model_validator
 
-from edgepack.config import Config
+from edgepack.columns import Matrix, Ranking, SelectionConfig, SourceColumn, TableConfig
+from edgepack.config import Config, Extension
 from edgepack.training.checkpoints import Places
 
 if TYPE_CHECKING:
@@ -56,6 +57,16 @@ class DataConfig(Config):
     preprocessing: Preprocessing = Field(default_factory=Preprocessing, description="raw value -> model input")
     split: Split = Field(default_factory=Split, description="how samples without a split are divided")
     labels: tuple[str, ...] | None = Field(None, description="class names in label order; absent = the source's own")
+    table: TableConfig | None = Field(None, description="samples are rows of a table, and the model takes raw columns")
+    select_features: Annotated[SelectionConfig, Extension("edgepack.features", by="use")] | None = Field(
+        None, description="which columns of a table the model gets; absent = all"
+    )
+
+    @model_validator(mode="after")
+    def _columns_are_raw(self) -> "DataConfig":
+        if (self.table or self.select_features) and self.preprocessing != Preprocessing():
+            raise ValueError("preprocessing does not go with the columns of a table: the model scales them itself")
+        return self
 
 
 @dataclass(frozen=True)
@@ -75,12 +86,15 @@ class RawData:
         validation: The source's own validation samples, or None.
         test: The source's own test samples, or None.
         labels: Class names in label order.
+        columns: For a table, what stands in each column of ``x``, which is float32 of shape (n, columns) with NaN for
+            missing values; None where the source knows no names.
     """
 
     train: Samples
     validation: Samples | None
     test: Samples | None
     labels: tuple[str, ...]
+    columns: tuple[SourceColumn, ...] | None = None
 
 
 class DataSource(Protocol):
@@ -93,6 +107,15 @@ class DataSource(Protocol):
 
     def load(self, config: Any, base: Path) -> RawData:
         """Read all samples. Relative paths are read against ``base``, the recipe's folder."""
+
+
+class FeatureSelection(Protocol):
+    """A module in ``edgepack/features``."""
+
+    Config: type[SelectionConfig]
+
+    def rank(self, config: Any, matrix: Matrix, *, seed: int) -> Ranking:
+        """Order the columns of a table by what they are worth; costs and budget are not its concern."""
 
 
 class ModelConfig(Config):

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from edgepack.columns import Column
 from edgepack.contracts import Preprocessing, Samples
 
 SplitName = Literal["train", "validation", "test"]
@@ -20,13 +21,18 @@ SplitName = Literal["train", "validation", "test"]
 
 @dataclass(frozen=True)
 class Dataset:
-    """Raw samples in three splits, their class names, and the one preprocessing for all of them."""
+    """Raw samples in three splits, their class names, and the one preprocessing for all of them.
+
+    ``columns`` is empty unless the samples are rows of a table, float32 of shape (n, columns), of which the model
+    itself makes its features.
+    """
 
     train: Samples
     validation: Samples
     test: Samples
     labels: tuple[str, ...]
     preprocessing: Preprocessing
+    columns: tuple[Column, ...] = ()
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -52,9 +58,11 @@ class Dataset:
         return self.inputs("train", count)
 
     def fingerprint(self) -> str:
-        """Digest of all samples, labels and the preprocessing."""
+        """Digest of all samples, labels, columns and the preprocessing."""
         digest = hashlib.sha256()
         digest.update(json.dumps([self.labels, self.preprocessing.model_dump()]).encode())
+        if self.columns:
+            digest.update(json.dumps([column.to_dict() for column in self.columns]).encode())
         for split in (self.train, self.validation, self.test):
             for array in (split.x, split.y):
                 digest.update(f"{array.dtype.str}{array.shape}".encode())
@@ -77,6 +85,7 @@ def save(dataset: Dataset, folder: Path) -> None:
     description = {
         "labels": list(dataset.labels),
         "preprocessing": dataset.preprocessing.model_dump(),
+        "columns": [column.to_dict() for column in dataset.columns],
         "fingerprint": dataset.fingerprint(),
         "samples": {name: int(getattr(dataset, name).x.shape[0]) for name in ("train", "validation", "test")},
         "input_shape": list(dataset.input_shape),
@@ -100,4 +109,5 @@ def load(folder: Path) -> Dataset:
         samples("test"),
         tuple(description["labels"]),
         Preprocessing(**description["preprocessing"]),
+        tuple(Column.from_dict(column) for column in description["columns"]),
     )

@@ -192,6 +192,7 @@ def _publish(
         "data_fingerprint": data["fingerprint"],
         "labels": data["labels"],
         "preprocessing": data["preprocessing"],
+        "columns": data["columns"],
         "artifacts": artifacts,
         "golden": {"file": "golden.npz", "samples": plan.recipe.verify.golden},
         "tools": {key: value for key, value in describe().items() if value is not None},

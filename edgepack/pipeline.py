@@ -86,7 +86,7 @@ def run(plan: Plan, observer: Observer | None = None, *, only_trains: bool = Fal
             }
             for target in plan.targets:
                 errors += delivery.deliver(plan, target, lineage, work)
-        _write_run(work, trained, weighed, done)
+        _write_run(work, data, trained, weighed, done)
         if verified and plan.runs("report"):
             _report(work)
         return Outcome(plan.run_folder, tuple(errors), work.worked)
@@ -132,7 +132,7 @@ def _data(work: Execution) -> Entry:
         "edgepack.stages.data",
         config=[recipe.data.model_dump(mode="json"), identity],
         inputs={},
-        code=("data", "dataset", "userfiles", "stages/data"),
+        code=("data", "features", "columns", "selection", "dataset", "userfiles", "stages/data"),
         packages=("numpy", "scikit-learn", "pillow"),
     )
 
@@ -143,6 +143,7 @@ TRAINING_CODE = (
     "schedules",
     "training",
     "keras_models",
+    "columns",
     "dataset",
     "stages/train",
     "stages/determinism",
@@ -207,6 +208,7 @@ def _compress(work: Execution, data: Entry, trained: Entry) -> list[Step]:
                 "tflite_models",
                 "models",
                 "zoo",
+                "columns",
                 "dataset",
                 "stages/compress",
                 "stages/determinism",
@@ -271,6 +273,8 @@ def _footprint(
         code=(
             "formats",
             "keras_models",
+            "rewrites",
+            "columns",
             "quantization",
             "tflite_models",
             "runner",
@@ -309,6 +313,8 @@ def _export(work: Execution, data: Entry, trained: Entry, weighed: Entry, done: 
         code=(
             "formats",
             "keras_models",
+            "rewrites",
+            "columns",
             "quantization",
             "onnx_models",
             "tflite_models",
@@ -341,7 +347,9 @@ def _verify(work: Execution, data: Entry, exported: Entry, done: Sequence[Step])
     )
 
 
-def _write_run(work: Execution, trained: Entry | None, weighed: Entry | None, done: Sequence[Step]) -> None:
+def _write_run(
+    work: Execution, data: Entry, trained: Entry | None, weighed: Entry | None, done: Sequence[Step]
+) -> None:
     """Leave ``run.json``: what was asked for, what was done, with what."""
     plan = work.plan
     training = None
@@ -356,6 +364,7 @@ def _write_run(work: Execution, trained: Entry | None, weighed: Entry | None, do
         "recipe_sha256": plan.recipe.sha256(),
         "smoke": plan.smoke,
         "stages": work.stages,
+        "selection": json.loads((data.path / "selection.json").read_text()),
         "training": training,
         "steps": [_step(step) for step in done],
         "environment": describe(),

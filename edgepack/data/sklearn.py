@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field, PositiveInt
 
 from edgepack import contracts
+from edgepack.columns import SourceColumn
 from edgepack.contracts import RawData, Samples
 from edgepack.errors import MissingError, RecipeError
 
@@ -36,6 +37,7 @@ def load(config: Config, base: Path) -> RawData:
 
     bunch = getattr(datasets, f"load_{config.sklearn}")()
     x = np.asarray(bunch.data, dtype=np.float32)
+    columns: tuple[SourceColumn, ...] | None = tuple(SourceColumn(str(name)) for name in bunch.feature_names)
     if config.image_shape is not None:
         if int(np.prod(config.image_shape)) != x.shape[1]:
             raise RecipeError(
@@ -43,6 +45,6 @@ def load(config: Config, base: Path) -> RawData:
                 f"but a sample of {config.sklearn!r} has {x.shape[1]}",
                 fix="e.g. image_shape: [8, 8, 1] for digits",
             )
-        x = x.reshape(-1, *config.image_shape)
+        x, columns = x.reshape(-1, *config.image_shape), None
     labels = tuple(str(name) for name in bunch.target_names)
-    return RawData(Samples(x, np.asarray(bunch.target)), None, None, labels)
+    return RawData(Samples(x, np.asarray(bunch.target)), None, None, labels, columns)

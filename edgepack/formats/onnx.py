@@ -76,8 +76,11 @@ def require_int8_weights(model: Any) -> None:
                 fix="report this with the model; export float32 meanwhile",
             )
         weighted += 1
+    front = _float_front(model)
     floats = [
-        t.name for t in initializers.values() if t.data_type == FLOAT and _elements(t) > 1 and not _is_scale(t, model)
+        t.name
+        for t in initializers.values()
+        if t.data_type == FLOAT and _elements(t) > 1 and not _is_scale(t, model) and t.name not in front
     ]
     if not weighted or floats:
         raise ConversionError(
@@ -142,6 +145,18 @@ def _rename(model: Any, inputs: list[str], outputs: list[str]) -> None:
         for field in (node.input, node.output):
             for index, name in enumerate(field):
                 field[index] = names.get(name, name)
+
+
+def _float_front(model: Any) -> set[str]:
+    """What the operations read that stand between a float input and the first QuantizeLinear, see `formats.tflite`."""
+    known = {tensor.name for tensor in model.graph.initializer}
+    known |= {value.name for value in model.graph.input if value.type.tensor_type.elem_type == FLOAT}
+    read: set[str] = set()
+    for node in model.graph.node:
+        if node.op_type not in ("QuantizeLinear", "DequantizeLinear") and known.issuperset(node.input):
+            known.update(node.output)
+            read.update(node.input)
+    return read
 
 
 def _elements(tensor: Any) -> int:

@@ -1,7 +1,7 @@
 """How does a Keras model become a ``.tflite`` file of built-in operations?"""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,6 +15,8 @@ from edgepack.tflite_models.contents import float_operations, open_plain, requir
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from edgepack.columns import Column
+
 SUFFIX = "tflite"
 CALIBRATED: dict[Precision, str] = {
     "int8": "TFLITE_BUILTINS_INT8",
@@ -23,8 +25,15 @@ CALIBRATED: dict[Precision, str] = {
 """Precisions whose ranges come from real samples, and the only operations that they may use."""
 
 
+SLIGHT = 0.01
+"""How far, in standard deviations of a column, float16 may move what is imputed and subtracted."""
+
+
 class Config(contracts.ExportConfig):
-    """TensorFlow Lite, in any precision; int8 has int8 inputs and outputs, every other one float32."""
+    """TensorFlow Lite, in any precision; int8 has int8 inputs and outputs, every other one float32.
+
+    A model of raw columns has a float32 input in any precision.
+    """
 
     format: Literal["tflite"] = "tflite"
 
@@ -33,19 +42,28 @@ def convert(config: Config, out: Path, *, context: ExportContext) -> None:
     """Convert with batch size 1; int8 comes from the fake-quantised model when there is one, else from calibration.
 
     Every other precision comes from the float model: it is quantised after training, and what TFMOT trained into the
-    fake-quantised one is of no use to it.
+    fake-quantised one is of no use to it. A model of raw columns (`keras_models.table`) has a float32 input, and its
+    first layer stays in float.
 
     Raises:
         ConversionError: An operation is no TFLite built-in, or the file is not what its precision says.
     """
     from edgepack.keras_models.load import load
+    from edgepack.keras_models.table import columns_of
 
     precision = config.precision
-    if precision == "int8" and context.quantised_model is not None:
-        content = integer_file(load(context.quantised_model), context.calibration)
+    quantised = context.quantised_model if precision == "int8" else None
+    model = load(quantised or context.float_model)
+    columns = columns_of(model)
+    if columns:
+        _require_columns_fit(columns, precision)
+    if quantised:
+        content = integer_file(model, context.calibration)
+    elif columns and precision == "int8":
+        content = integer_file(_calibrated(model, context.calibration), context.calibration)
     else:
-        content = convert_model(load(context.float_model), precision, context.calibration)
-    require(content, precision)
+        content = convert_model(model, precision, context.calibration)
+    require(content, precision, float_front=bool(columns))
     out.write_bytes(content)
 
 
@@ -59,8 +77,48 @@ def integer_file(model: Any, calibration: "NDArray[np.generic]") -> bytes:
     Raises:
         ConversionError: An operation is no TFLite built-in.
     """
+    from edgepack.keras_models.table import columns_of
+
     content = convert_model(model, "int8")
+    if columns_of(model):  # the converter would calibrate the raw columns, too
+        return content
     return convert_model(model, "int8", calibration) if float_operations(content) else content
+
+
+def _calibrated(model: Any, calibration: "NDArray[np.generic]") -> Any:
+    """A float model of raw columns with fake quantisation behind its first layer, its ranges from samples.
+
+    The converter's own calibration gives every tensor an 8-bit scale, the raw columns included, and cannot be told to
+    leave an operation alone that only moves values (its deny-list holds for those that compute).
+    """
+    from edgepack.keras_models.rewriting import rewrite
+    from edgepack.quantization.apply import fake_quantise
+    from edgepack.quantization.ranges import calibrate
+
+    quantised = fake_quantise(rewrite(model, quantisation=True).model)
+    calibrate(quantised, np.asarray(calibration, np.float32))
+    return quantised
+
+
+def _require_columns_fit(columns: "Sequence[Column]", precision: Precision) -> None:
+    """Refuse number formats that would spoil the layer for raw columns."""
+    if precision == "int16x8":
+        raise ConversionError(
+            "int16x8 was asked for, but the first layer of a model of raw columns stays in float, and the converter "
+            "makes int16 activations throughout",
+            fix="export int8, float16 or dynamic_range, or set data.table to null",
+        )
+    if precision == "float16":
+        for column in columns:
+            exact = np.array([column.fill, column.mean, column.deviation])
+            with np.errstate(over="ignore"):
+                moved = np.abs(exact.astype(np.float16) - exact).max()
+            if not moved <= SLIGHT * column.deviation:
+                raise ConversionError(
+                    f"float16 was asked for, which cannot hold the mean {column.mean:g} and the deviation "
+                    f"{column.deviation:g} of the column {column.name!r}",
+                    fix="export dynamic_range, int8 or float32, or give that column in another unit",
+                )
 
 
 def tensor_specs(path: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -101,6 +159,7 @@ def convert_model(model: Any, precision: Precision, calibration: "NDArray[np.gen
     import tensorflow as tf
 
     from edgepack.keras_models.serving import serving
+    from edgepack.keras_models.table import columns_of
 
     traced = serving(model, batch=1)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([traced.concrete], traced.variables)
@@ -110,7 +169,8 @@ def convert_model(model: Any, precision: Precision, calibration: "NDArray[np.gen
     if precision == "float16":
         converter.target_spec.supported_types = [tf.float16]
     if precision == "int8":
-        converter.inference_input_type = converter.inference_output_type = tf.int8
+        converter.inference_input_type = tf.float32 if columns_of(model) else tf.int8
+        converter.inference_output_type = tf.int8
     if precision in CALIBRATED and calibration is not None:
         converter.representative_dataset = lambda: _samples(calibration)
         converter.target_spec.supported_ops = [getattr(tf.lite.OpsSet, CALIBRATED[precision])]

@@ -66,10 +66,11 @@ def _load_keras_2(path: Path) -> Any:
     import tensorflow_model_optimization as tfmot
     import tf_keras
 
-    from edgepack.keras_models import custom, layers
+    from edgepack.keras_models import custom, layers, table
     from edgepack.quantization import quantizers
 
     own = {**layers.custom_objects(), **quantizers.custom_objects(), **custom.in_use()}
+    own[table.KIND] = table.layer_class()
     try:
         with tfmot.quantization.keras.quantize_scope(own), tfmot.sparsity.keras.prune_scope():
             return tf_keras.models.load_model(path, compile=False)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edgepack.keras_models.graph import Graph, Node
+from edgepack.keras_models.table import KIND as TABLE
 
 Granularity = Literal["tensor", "channel", "depthwise"]
 
@@ -131,7 +132,12 @@ def _decide(graph: Graph, node: Node, scales: dict[str, str], in_float: bool) ->
     swallowed = fuses_into(graph, node)
     output = None if swallowed else Output(scales[node.name])
     if node.kind == "InputLayer":
+        readers = graph.consumers(node.name)
+        if readers and all(reader.kind == TABLE for reader in readers):
+            return Decision("passed through", "raw columns, each with a range of its own: they stay in float")
         return Decision("passed through", "input", output=output)
+    if node.kind == TABLE:
+        return Decision("passed through", "makes features of raw columns, in float", output=output)
     if in_float:
         return Decision("passed through", "kept in float by the recipe", output=output)
     if node.kind in KERNELS:

@@ -7,7 +7,8 @@ from typing import Any
 from edgepack import dataset, extensions
 from edgepack.contracts import ExportContext, Precision
 from edgepack.errors import RecipeError
-from edgepack.stages.data import load_raw
+from edgepack.keras_models.table import check_columns, columns_of
+from edgepack.stages.data import load_raw, prepare
 from edgepack.stages.request import Request
 from edgepack.techniques._post_training import CALIBRATION_SAMPLES
 
@@ -36,8 +37,7 @@ def run(request: Request) -> dict[str, Any]:
         )
     calibration = np.zeros((0,), dtype=np.float32)
     if request.options["calibrated"]:
-        raw = load_raw(request.recipe, request.base)
-        calibration = dataset.preprocess(raw.train.x[:CALIBRATION_SAMPLES], request.recipe.data.preprocessing)
+        calibration = _calibration(request, model)
         _check_shape(model, calibration)
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "model.h5"
@@ -54,6 +54,16 @@ def run(request: Request) -> dict[str, Any]:
         format_ = extensions.load("edgepack.formats", extensions.name_of(config))
         format_.convert(config, request.out / f"model.{config.precision}.{format_.SUFFIX}", context=context)
     return {}
+
+
+def _calibration(request: Request, model: Any) -> Any:
+    """The first samples of the data; of a table in columns training samples, in the model's own codes."""
+    if columns_of(model) and (request.recipe.data.table or request.recipe.data.select_features):
+        data = prepare(request.recipe, request.base).data
+        check_columns(model, data)
+        return data.calibration(CALIBRATION_SAMPLES)
+    raw = load_raw(request.recipe, request.base)
+    return dataset.preprocess(raw.train.x[:CALIBRATION_SAMPLES], request.recipe.data.preprocessing)
 
 
 def _check_shape(model: Any, samples: Any) -> None:

@@ -1,5 +1,7 @@
 """Which samples are there, and are they fit for training?"""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +9,7 @@ import numpy as np
 
 from edgepack import dataset, extensions
 from edgepack.contracts import DataConfig, RawData, Samples
+from edgepack.data._table import Tabulated, tabulate
 from edgepack.dataset import Dataset
 from edgepack.errors import RecipeError
 from edgepack.recipe import Recipe
@@ -16,13 +19,28 @@ SMOKE_SAMPLES = 512
 
 
 def run(request: Request) -> dict[str, Any]:
-    """Load, check, shuffle and split the data; writes what `edgepack.dataset.save` writes."""
-    raw = load_raw(request.recipe, request.base)
-    data = split(raw, request.recipe.data, seed=request.recipe.seed)
-    if request.smoke:
-        data = _first(data, SMOKE_SAMPLES)
+    """Load, check, shuffle and split the data, and choose columns; writes what `edgepack.dataset.save` writes.
+
+    ``selection.json`` beside it says how columns were chosen, or null.
+    """
+    made = prepare(request.recipe, request.base)
+    data = _first(made.data, SMOKE_SAMPLES) if request.smoke else made.data
     dataset.save(data, request.out)
+    (request.out / "selection.json").write_text(json.dumps(made.selection, indent=1) + "\n")
     return {"fingerprint": data.fingerprint(), "train": len(data.train.y), "test": len(data.test.y)}
+
+
+def prepare(recipe: Recipe, base: Path) -> Tabulated:
+    """All samples of a recipe, checked and split; those of a table in columns.
+
+    Raises:
+        RecipeError: The samples are not what the recipe or a model needs; see `split` and `tabulate`.
+    """
+    raw = load_raw(recipe, base)
+    data = split(raw, recipe.data, seed=recipe.seed)
+    if recipe.data.table is None and recipe.data.select_features is None:
+        return Tabulated(data, None)
+    return tabulate(data, raw.columns, recipe.data, seed=recipe.seed)
 
 
 def load_raw(recipe: Recipe, base: Path) -> RawData:
@@ -41,7 +59,7 @@ def split(raw: RawData, config: DataConfig, *, seed: int) -> Dataset:
     labels = config.labels or raw.labels
     for name, part in (("train", raw.train), ("validation", raw.validation), ("test", raw.test)):
         if part is not None:
-            _check(part, labels, name)
+            _check(part, labels, name, missing=config.table is not None or config.select_features is not None)
             if part.x.shape[1:] != raw.train.x.shape[1:]:
                 raise RecipeError(
                     f"data: {name} samples have the shape {part.x.shape[1:]}, training samples {raw.train.x.shape[1:]}",
@@ -71,7 +89,7 @@ def split(raw: RawData, config: DataConfig, *, seed: int) -> Dataset:
     return data
 
 
-def _check(samples: Samples, labels: tuple[str, ...], name: str) -> None:
+def _check(samples: Samples, labels: tuple[str, ...], name: str, *, missing: bool) -> None:
     x, y = samples.x, samples.y
     if len(x) != len(y) or y.ndim != 1:
         raise RecipeError(
@@ -91,13 +109,16 @@ def _check(samples: Samples, labels: tuple[str, ...], name: str) -> None:
         )
     if not np.issubdtype(x.dtype, np.number):
         raise RecipeError(f"data: {name} samples are {x.dtype}; expected numbers", fix="convert them to numbers")
-    if np.issubdtype(x.dtype, np.floating) and not np.isfinite(x).all():
-        row = int(np.argwhere(~np.isfinite(x))[0][0])
-        raise RecipeError(f"data: sample {row} of {name} holds NaN or infinity", fix="repair or drop the sample")
+    if np.issubdtype(x.dtype, np.floating):
+        wrong = np.isinf(x) if missing else ~np.isfinite(x)
+        if wrong.any():
+            what = "holds infinity" if missing else "holds NaN or infinity"
+            row = int(np.argwhere(wrong)[0][0])
+            raise RecipeError(f"data: sample {row} of {name} {what}", fix="repair or drop the sample")
 
 
 def _first(data: Dataset, count: int) -> Dataset:
     def cut(samples: Samples) -> Samples:
         return Samples(samples.x[:count], samples.y[:count])
 
-    return Dataset(cut(data.train), cut(data.validation), cut(data.test), data.labels, data.preprocessing)
+    return replace(data, train=cut(data.train), validation=cut(data.validation), test=cut(data.test))

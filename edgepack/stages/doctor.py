@@ -50,14 +50,14 @@ def _model(request: Request) -> tuple[Any, Mapping[str, Any] | None]:
     """The recipe's model, and for one from a file which Keras wrote it and how far it moved on the way in."""
     from edgepack.models import file
     from edgepack.models._start import begin
-    from edgepack.stages.data import load_raw
+    from edgepack.stages.data import prepare
+    from edgepack.stages.train import fresh_model
 
     recipe = request.recipe
-    input_shape, classes = (), 0
-    if not isinstance(recipe.model, file.Config) or recipe.model.new_head is not None:  # a file knows its own shape
-        raw = load_raw(recipe, request.base)
-        input_shape, classes = tuple(raw.train.x.shape[1:]), len(recipe.data.labels or raw.labels)
-    start = begin(recipe.model, request.base, input_shape=input_shape, classes=classes)
+    if isinstance(recipe.model, file.Config) and recipe.model.new_head is None:  # a file knows its own shape
+        start = begin(recipe.model, request.base, input_shape=(), classes=0)
+    else:
+        start = fresh_model(request, prepare(recipe, request.base).data)
     return start.model, start.loaded
 
 

@@ -78,11 +78,20 @@ def fresh_model(request: Request, data: dataset.Dataset) -> "Start":
     from dataclasses import replace
 
     from edgepack.keras_models.inspect import require_graph
+    from edgepack.keras_models.table import check_columns, feature_shape, with_columns
+    from edgepack.models import file
     from edgepack.models._start import begin
     from edgepack.training import transfer
 
-    start = begin(request.recipe.model, request.base, input_shape=data.input_shape, classes=data.classes)
-    require_graph(start.model)
+    config, classes = request.recipe.model, data.classes
+    if isinstance(config, file.Config):  # it has its layer for the columns of a table already
+        start = begin(config, request.base, input_shape=data.input_shape, classes=classes)
+        require_graph(start.model)
+        check_columns(start.model, data)
+    else:
+        start = begin(config, request.base, input_shape=feature_shape(data), classes=classes)
+        require_graph(start.model)
+        start = replace(start, model=with_columns(start.model, data))
     if start.loaded and start.loaded["max_abs_difference"] is not None:
         moved = f"its outputs move by at most {start.loaded['max_abs_difference']:.1e} on random input"
         request.progress({"text": f"saved by Keras {start.loaded['keras']}, rebuilt in Keras 2: {moved}"})

@@ -86,6 +86,8 @@ def run(request: Request) -> dict[str, Any]:
         json.dumps({"tensors": tensors, "tolerances": tolerances}, indent=1) + "\n"
     )
     arrays = {f"output/{ran.file}/{ran.runtime}": ran.raw[:golden] for ran in main_runs}
+    if data.columns:
+        arrays["columns"] = np.array([column.name for column in data.columns])
     np.savez(request.out / "golden.npz", input=x[:golden], label=labels[:golden], **arrays)  # type: ignore[arg-type]
     return {"baseline_accuracy": baseline_accuracy}
 

@@ -96,14 +96,42 @@ def float_operations(content: bytes) -> list[str]:
     return [f"{name} {tensor!r}" for name, tensor, dtype in _outputs(open_plain(content)) if dtype == np.float32]
 
 
-def require(content: bytes, precision: Precision) -> None:
+def _float_front(content: bytes) -> set[str]:
+    """Name, as `float_operations` does, the operations in front of everything that is quantised.
+
+    Such an operation reads nothing but a float32 input, constants, and what others like it made of these.
+    """
+    interpreter = open_plain(content)
+    details = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
+    operations = interpreter._get_ops_details()
+    made = {int(index) for operation in operations for index in operation["outputs"]}
+    plain = {detail["index"] for detail in interpreter.get_input_details() if detail["dtype"] == np.float32}
+    integers = {index for index, detail in details.items() if detail["dtype"] in (np.int8, np.int16)}
+    inputs = {detail["index"] for detail in interpreter.get_input_details()}
+    front = set()
+    for operation in operations:
+        reads = {int(index) for index in operation["inputs"] if index in made or index in inputs}
+        writes = {int(index) for index in operation["outputs"]}
+        if reads <= plain and not writes & integers:
+            plain |= writes
+            front |= {f"{operation['op_name']} {str(details[index]['name'])[:80]!r}" for index in writes}
+    return front
+
+
+def require(content: bytes, precision: Precision, *, float_front: bool = False) -> None:
     """Check that a file is stored and computed in the number format that its name will say.
+
+    Args:
+        content: The file.
+        precision: The number format.
+        float_front: The model's first layer is meant to stay in float; what follows is not.
 
     Raises:
         ConversionError: It is not; the message names the operations or the tensors.
     """
     if precision == "int8":
-        remaining = float_operations(content)
+        allowed = _float_front(content) if float_front else set()
+        remaining = [operation for operation in float_operations(content) if operation not in allowed]
         if remaining:
             raise ConversionError(
                 f"full int8 was asked for, but these operations stayed in float: {', '.join(remaining)}",

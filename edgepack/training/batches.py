@@ -8,6 +8,7 @@ from typing import Any
 
 from edgepack.contracts import Span
 from edgepack.dataset import Dataset
+from edgepack.errors import RecipeError
 from edgepack.training.augmentation import augmentation
 from edgepack.training.config import Training
 
@@ -50,6 +51,11 @@ def training_batches(
     scale, offset = data.preprocessing.scale, data.preprocessing.offset
     augment = augmentation(training.augment, data.input_shape)
     count = len(data.train.y) // replicas * replicas or len(data.train.y)
+    if training.mixup and any(column.type == "category" for column in data.columns):
+        raise RecipeError(
+            "training.mixup received a table with categories; there is nothing between two of them",
+            fix="remove training.mixup",
+        )
 
     def one_epoch(epoch: Any) -> Any:
         order = tf.random.experimental.stateless_shuffle(tf.range(len(data.train.y)), seed=tf.stack([epoch, seed]))

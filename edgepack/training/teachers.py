@@ -130,6 +130,7 @@ def _trained(teacher: ZooTeacher, data: "Dataset", context: TechniqueContext, *,
     """Build a zoo model and train it, once for a step; the members of an ensemble differ by their seeds."""
     import tf_keras
 
+    from edgepack.keras_models.table import feature_shape, with_columns
     from edgepack.training.fit import fit
 
     seed = context.seed + 1 + index
@@ -137,7 +138,8 @@ def _trained(teacher: ZooTeacher, data: "Dataset", context: TechniqueContext, *,
     if key in context.made:
         return context.made[key]
     tf_keras.utils.set_random_seed(seed)
-    model = zoo.build(teacher, context.base, input_shape=data.input_shape, classes=data.classes)
+    model = zoo.build(teacher, context.base, input_shape=feature_shape(data), classes=data.classes)
+    model = with_columns(model, data)
     fit(
         model,
         data,

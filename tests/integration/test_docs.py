@@ -56,7 +56,6 @@ NEEDS_ENGINE = re.compile(r"^docker |^edgepack image |--on docker")
 
 # A recipe that parts of recipes in the documents are put into.
 WHOLE = {
-    "data": {"sklearn": "breast_cancer"},
     "model": {"zoo": "mlp"},
     "export": [{"format": "tflite", "precision": "int8"}],
     "targets": ["linux-amd64-cpu"],
@@ -293,10 +292,34 @@ def test_each_extension_of_the_guide_works_as_one_file(extended: Path) -> None:
     assert step["use"] == "clip"
     assert 0 < step["metrics"]["clipped"] < 0.5
     assert step["metrics"]["val_accuracy_after"] > 0.7
-    assert {note["layer"] for note in step["layers"]} == {"flatten", "softmax"}
+    assert {note["layer"] for note in step["layers"]} == {"features", "columns", "flatten", "softmax"}
     again = _in_copy(extended, "-m", "edgepack.cli.main", "verify", "out/everything/gateway", "--json")
     assert again.returncode == 0, again.stderr
     assert {item["runtime"] for item in json.loads(again.stdout)["golden"]} == {"ort", "onnxruntime"}
+    _check_columns(extended, flowers.data[::10])
+
+
+def _check_columns(copy: Path, flowers: Any) -> None:
+    """The chosen columns, x2 and x3, are what the whole run is about, and what the runner takes, in any order."""
+    folder = copy / "out" / "everything"
+    manifest = read_json(folder / "gateway" / "manifest.json")
+    assert [column["name"] for column in manifest["columns"]] == ["x2", "x3"]  # length and width of petals
+    assert all(artifact["inputs"][0]["shape"][1:] == [2] for artifact in manifest["artifacts"])
+    columns = read_json(folder / "run.json")["selection"]["columns"]
+    assert [column["name"] for column in columns if column["chosen"]] == ["x2", "x3"]
+    with np.load(folder / "gateway" / "golden.npz") as golden:
+        assert golden["columns"].tolist() == ["x2", "x3"]
+    words = ("-m", "edgepack.runner", "predict", "--bundle", "out/everything/gateway", "--csv", "rows.csv")
+    rows = "".join(f"{flower[3]},{flower[2]}\n" for flower in flowers)
+    (copy / "rows.csv").write_text("x3,x2\n" + rows)
+    done = _in_copy(copy, *words)
+    assert done.returncode == 0, done.stderr
+    for result in json.loads(done.stdout)["results"]:
+        assert np.mean(np.array(result["labels"]) == np.repeat(["0", "1", "2"], 5)) > 0.7
+    (copy / "rows.csv").write_text("x3,x1\n" + rows)
+    refused = _in_copy(copy, *words)
+    assert refused.returncode == 2
+    assert "the model takes these 2: x2, x3; 'x2' is missing" in refused.stderr
 
 
 def test_rewrite_of_the_guide_is_made_and_proved(extended: Path) -> None:

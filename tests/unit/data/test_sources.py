@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from edgepack import extensions
+from edgepack.columns import SourceColumn
 from edgepack.contracts import RawData
 from edgepack.data import idx
 from edgepack.errors import MissingError, RecipeError
@@ -49,7 +50,7 @@ def test_csv_columns_become_features_and_classes(tmp_path: Path) -> None:
         (b"a,knd\n1,x\n", "has no column 'kind'; its columns are: a, knd", "did you mean 'knd'?"),
         (b"", "has no column 'kind'", "name one"),
         (b"a,kind\n1,x\n2\n", "t.csv:3: expected 2 values, received 1", "repair"),
-        (b"a,kind\nmany,x\n", "t.csv:2: expected numbers: could not convert string to float: 'many'", "repair"),
+        (b"a,a,kind\n1,2,x\n", "has several columns 'a'", "a name of its own"),
         (b"a,kind\n\xff,x\n", "is no readable CSV file", "UTF-8"),
     ],
 )
@@ -59,6 +60,44 @@ def test_a_broken_table_names_its_line(tmp_path: Path, content: bytes, message: 
         load("csv", tmp_path, csv="t.csv", target="kind")
     assert message in caught.value.message
     assert fix in caught.value.fix
+
+
+def table(tmp_path: Path, text: str, **keys: Any) -> RawData:
+    (tmp_path / "t.csv").write_text(text)
+    return load("csv", tmp_path, csv="t.csv", target="kind", **keys)
+
+
+def test_columns_of_texts_are_categories_and_gaps_are_not_a_number(tmp_path: Path) -> None:
+    raw = table(tmp_path, "width,ward,kind\n1,north,a\n,south,b\nNA,,a\nnan, north ,b\n-2e3,N/A,a\n")
+    np.testing.assert_array_equal(raw.train.x[:, 0], np.array([1, np.nan, np.nan, np.nan, -2000], np.float32))
+    np.testing.assert_array_equal(raw.train.x[:, 1], np.array([0, 1, np.nan, 0, np.nan], np.float32))
+    assert raw.columns == (SourceColumn("width"), SourceColumn("ward", ("north", "south")))
+
+
+def test_the_recipe_may_say_otherwise(tmp_path: Path) -> None:
+    text = "grade,ward,kind\n10,?,a\n9,NA,b\n10,x,a\n"
+    given = {"columns": {"grade": {"type": "category"}}}
+    raw = table(tmp_path, text, table=given, missing=["?"])
+    assert raw.columns == (SourceColumn("grade", ("9", "10")), SourceColumn("ward", ("NA", "x")))
+    np.testing.assert_array_equal(raw.train.x, np.array([[1, np.nan], [0, 0], [1, 1]], np.float32))
+
+
+@pytest.mark.parametrize("keys", [{"table": None}, {"table": {"columns": {"a": {"type": "number"}}}}])
+def test_a_text_among_numbers_is_named_with_its_line(tmp_path: Path, keys: dict[str, Any]) -> None:
+    with pytest.raises(RecipeError) as caught:
+        table(tmp_path, "a,kind\n1,x\n\nmany,x\n", **keys)
+    assert "t.csv:4: expected numbers in the column 'a', received 'many'" in caught.value.message
+    assert "data.missing" in caught.value.fix
+
+
+def test_a_column_of_names_is_no_category(tmp_path: Path) -> None:
+    text = "who,kind\n" + "".join(f"person {number},{'ab'[number % 2]}\n" for number in range(150))
+    with pytest.raises(RecipeError, match=r"'who' of .* holds 150 different texts in 150 lines") as caught:
+        table(tmp_path, text)
+    assert "{who: {type: ignore}}" in caught.value.fix
+    assert table(tmp_path, text, table={"columns": {"who": {"type": "category"}}}).train.x.max() == 149
+    (ignored,) = table(tmp_path, text, table={"columns": {"who": {"type": "ignore"}}}).columns or ()
+    assert ignored.name == "who"
 
 
 # NPZ

@@ -172,3 +172,15 @@ def test_batch_normalization_is_folded_by_the_formula() -> None:
     np.testing.assert_allclose(folded, kernel * [2 / 2, 3 / 3])
     np.testing.assert_allclose(bias, [1 - 0.5 * 1, -1 - 0.25 * 1])
     assert model.outputs == (Ref("conv"),)
+
+
+def test_raw_columns_stay_in_float_and_the_features_behind_them_do_not() -> None:
+    model = graph(
+        node("x", "InputLayer"),
+        node("columns", "TableColumns", "x", columns=[]),
+        node("dense", "Dense", "columns", weights=(np.ones((2, 2), np.float32),), activation="linear", use_bias=False),
+    )
+    decisions = plan(model)
+    assert [name for name, decision in decisions.items() if decision.output] == ["columns", "dense"]
+    assert decisions["columns"].status == "passed through" and decisions["columns"].kernel is None
+    assert decisions["dense"].kernel == ("kernel", "tensor")
