@@ -49,6 +49,8 @@ RUN_ELSEWHERE = {
     r"(edgepack \w+|ls|cat) out/fashion_mnist\b": "needs what those twenty minutes leave",
     r"edgepack run examples/transfer/base\.yaml(?!.*--smoke)": "two minutes; its smoke run is below",
     r"(cp out/base/|edgepack run examples/transfer/few_labels\.yaml(?!.*--smoke))": "needs what that leaves",
+    r"edgepack run examples/breast_cancer/recipe\.yaml(?!.*--(smoke|to))": "a minute each; its smoke run is below",
+    r"(edgepack \w+|ls|cat|\S*python\S* -m edgepack\.runner .*) out/breast_cancer": "needs what those minutes leave",
 }
 """Lines that no test here executes, as the beginning of the line, each with its reason."""
 
@@ -56,6 +58,7 @@ NEEDS_ENGINE = re.compile(r"^docker |^edgepack image |--on docker")
 
 # A recipe that parts of recipes in the documents are put into.
 WHOLE = {
+    "data": {"sklearn": "breast_cancer"},
     "model": {"zoo": "mlp"},
     "export": [{"format": "tflite", "precision": "int8"}],
     "targets": ["linux-amd64-cpu"],
