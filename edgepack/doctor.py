@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from edgepack import worker
 from edgepack.environment import PACKAGES, describe, host_platform
-from edgepack.recipe import Recipe
+from edgepack.recipe import Recipe, only_model
 from edgepack.recipe import load as load_recipe
 from edgepack.stages.request import Request
 
@@ -52,17 +52,8 @@ def examine_model(path: Path, custom_objects: Path | None = None) -> dict[str, A
 
 
 def _recipe_for(model: Path, custom_objects: Path | None) -> Recipe:
-    return Recipe.model_validate(
-        {
-            "name": "doctor",
-            "data": {"npz": "none"},
-            "model": {
-                "file": str(model.resolve()),
-                "custom_objects": str(custom_objects.resolve()) if custom_objects else None,
-            },
-            "export": [{"format": "tflite", "precision": "float32"}],
-            "targets": ["none"],
-        }
+    return only_model(
+        {"file": str(model.resolve()), "custom_objects": str(custom_objects.resolve()) if custom_objects else None}
     )
 
 

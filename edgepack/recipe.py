@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -106,6 +106,16 @@ def load(path: Path, *, overrides: Sequence[str] = (), targets: Sequence[str] = 
         training = recipe.training.model_copy(update={"epochs": recipe.model.default_epochs})
         recipe = recipe.model_copy(update={"training": training})
     return recipe
+
+
+def only_model(model: Mapping[str, Any]) -> Recipe:
+    """A recipe for stages that look at its model alone.
+
+    Args:
+        model: The content of its ``model`` section.
+    """
+    export = [{"format": "tflite", "precision": "float32"}]
+    return Recipe.model_validate({"data": {"npz": "none"}, "model": model, "export": export, "targets": ["none"]})
 
 
 @contextmanager

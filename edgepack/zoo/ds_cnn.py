@@ -5,6 +5,12 @@ from typing import Any
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from edgepack import config
+from edgepack.zoo._reference import Reference
+
+REFERENCES = (
+    Reference("DS-CNN", (49, 10, 1), 12, 24_908, 2_656_768, 88.3, 23.8),
+    Reference("DS-CNN, 1-D", (49, 10), 12, 27_212, 589_568, 97.3, 26.0),
+)
 
 
 class Config(config.Config):

@@ -4,6 +4,9 @@ from typing import Any
 
 from edgepack import config
 from edgepack.zoo import _applications
+from edgepack.zoo._reference import Reference
+
+REFERENCES = (Reference("EfficientNet-B0", (224, 224, 3), 1000, 5_330_571, 385_814_752, 20576.4, 5235.9),)
 
 
 class Config(config.Config):

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from pydantic import Field, NonNegativeFloat, NonNegativeInt
 
 from edgepack import config
+from edgepack.zoo._reference import Reference
 
 
 class Scale(NamedTuple):
@@ -16,18 +17,17 @@ class Scale(NamedTuple):
 
     width: float
     depth: float
-    resolution: int
     dropout: float
 
 
 VARIANTS = (
-    Scale(1.0, 1.0, 224, 0.2),
-    Scale(1.0, 1.1, 240, 0.2),
-    Scale(1.1, 1.2, 260, 0.3),
-    Scale(1.2, 1.4, 280, 0.3),
-    Scale(1.4, 1.8, 300, 0.3),
+    Scale(1.0, 1.0, 0.2),
+    Scale(1.0, 1.1, 0.2),
+    Scale(1.1, 1.2, 0.3),
+    Scale(1.2, 1.4, 0.3),
+    Scale(1.4, 1.8, 0.3),
 )
-"""Lite0 to Lite4, with the resolution that each was published for."""
+"""Lite0 to Lite4."""
 
 STEM, HEAD = 32, 1280
 
@@ -50,6 +50,15 @@ STAGES = (
     Stage(112, 5, 1, 6, 3),
     Stage(192, 5, 2, 6, 4),
     Stage(320, 3, 1, 6, 1),
+)
+
+
+REFERENCES = (
+    Reference("EfficientNet-Lite0", (224, 224, 3), 1000, 4_694_024, 385_187_552, 18089.8, 4586.9, {"variant": 0}),
+    Reference("EfficientNet-Lite1", (240, 240, 3), 1000, 5_470_344, 600_185_232, 21054.1, 5345.1, {"variant": 1}),
+    Reference("EfficientNet-Lite2", (260, 260, 3), 1000, 6_150_168, 859_736_272, 23683.7, 6009.0, {"variant": 2}),
+    Reference("EfficientNet-Lite3", (280, 280, 3), 1000, 8_273_768, 1_383_321_872, 31870.2, 8082.8, {"variant": 3}),
+    Reference("EfficientNet-Lite4", (300, 300, 3), 1000, 13_118_936, 2_553_034_336, 50587.4, 12814.4, {"variant": 4}),
 )
 
 

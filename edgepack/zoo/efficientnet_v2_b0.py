@@ -4,6 +4,9 @@ from typing import Any
 
 from edgepack import config
 from edgepack.zoo import _applications
+from edgepack.zoo._reference import Reference
+
+REFERENCES = (Reference("EfficientNetV2-B0", (224, 224, 3), 1000, 7_200_312, 718_086_176, 27771.1, 7074.1),)
 
 
 class Config(config.Config):

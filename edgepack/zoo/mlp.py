@@ -5,6 +5,9 @@ from typing import Any
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from edgepack import config
+from edgepack.zoo._reference import Reference
+
+REFERENCES = (Reference("MLP", (30,), 2, 4130, 4032, 16.1, 4.3),)
 
 
 class Config(config.Config):

@@ -6,6 +6,9 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from edgepack import config
 from edgepack.zoo import _applications
+from edgepack.zoo._reference import Reference
+
+REFERENCES = (Reference("MobileNet", (224, 224, 3), 1000, 4_253_864, 568_740_352, 16488.4, 4157.1),)
 
 
 class Config(config.Config):

@@ -6,6 +6,9 @@ from pydantic import Field, PositiveFloat
 
 from edgepack import config
 from edgepack.zoo import _applications
+from edgepack.zoo._reference import Reference
+
+REFERENCES = (Reference("MobileNetV2", (224, 224, 3), 1000, 3_538_984, 300_774_272, 13624.3, 3459.0),)
 
 
 class Config(config.Config):

@@ -6,6 +6,12 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from edgepack import config
 from edgepack.zoo import _applications
+from edgepack.zoo._reference import Reference
+
+REFERENCES = (
+    Reference("MobileNetV3-Small", (224, 224, 3), 1000, 2_554_968, 56_510_400, 9909.4, 2509.5, {"size": "small"}),
+    Reference("MobileNetV3-Large", (224, 224, 3), 1000, 5_507_432, 216_589_760, 21370.4, 5399.9, {"size": "large"}),
+)
 
 
 class Config(config.Config):

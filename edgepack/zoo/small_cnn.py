@@ -5,6 +5,9 @@ from typing import Any
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from edgepack import config
+from edgepack.zoo._reference import Reference
+
+REFERENCES = (Reference("Small CNN", (28, 28, 1), 10, 5274, 1_016_384, 20.0, 5.2),)
 
 
 class Config(config.Config):

@@ -100,6 +100,43 @@ def test_targets_are_listed_and_explained(edgepack: Edgepack) -> None:
     assert "inference threads, always explicit" in text
 
 
+def test_models_are_listed_and_explained(edgepack: Edgepack) -> None:
+    listed = document(edgepack("models", "--json"))["models"]
+    assert {"mobilenet_v2", "resnet8", "mlp"} <= {item["zoo"] for item in listed}
+    text = edgepack("models", env={"COLUMNS": "200"}).stdout
+    assert re.search(r"^resnet8 +ResNet-8 +32x32x3 +10 +78,666 +12\.5 +303\.5 +76\.9$", text, re.MULTILINE)
+    one = document(edgepack("models", "mobilenet_v3", "--json"))
+    assert one["models"] == [item for item in listed if item["zoo"] == "mobilenet_v3"]
+    assert {item["key"]: item["default"] for item in one["keys"]}["size"] == "small"
+    text = edgepack("models", "mobilenet_v3", env={"COLUMNS": "200"}).stdout
+    assert re.search(r"^minimalistic +False +no squeeze-and-excite", text, re.MULTILINE)
+
+
+def test_models_are_counted_for_other_samples(edgepack: Edgepack) -> None:
+    words = ["models", "mlp", "--input", "30", "--classes", "3", "--set", "units=[5]"]
+    (found,) = document(edgepack(*words, "--json"))["models"]
+    assert (found["parameters"], found["macs"]) == (30 * 5 + 5 + 5 * 3 + 3, 30 * 5 + 5 * 3)
+    assert (found["input_shape"], found["classes"], found["args"]) == ([30], 3, {"units": [5]})
+    (small,) = document(edgepack("models", "mobilenet_v2", "--input", "9x9", "--json"))["models"]
+    assert small["parameters"] is None and "cannot be built for samples of shape (9, 9)" in small["reason"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["mlp", "--set", "unit=3"], "argument 'unit' of 'mlp' is not accepted (did you mean 'units'?)"),
+        (["--set", "width=0.5"], "--set needs an architecture"),
+        (["mlp", "--set", "units"], "--set expected KEY=VALUE, received 'units'"),
+        (["mlp", "--input", "3,4"], "--input expected sizes with x between them, received '3,4'"),
+        (["mpl"], "unknown name 'mpl' in zoo"),
+    ],
+)
+def test_wrong_words_about_models_are_refused(edgepack: Edgepack, words: list[str], message: str) -> None:
+    done = edgepack("models", *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+
+
 @pytest.mark.parametrize("of", ["recipe", "target"])
 def test_schemas_are_json_schema(edgepack: Edgepack, of: str) -> None:
     schema = document(edgepack("schema", of))

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from edgepack import extensions
+from edgepack.catalogue import FIGURES, counted, published
 from edgepack.errors import RecipeError
 from edgepack.models import zoo
+from edgepack.stages.models import figures, weight_bytes
 
 # TensorFlow and Keras warn of their own futures on import.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -15,6 +17,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 IMAGENET = {"input_shape": (224, 224, 3), "classes": 1000}
 APPLICATIONS = "https://keras.io/api/applications"
 LITE = "https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite"
+TINY = "https://github.com/mlcommons/tiny, benchmark/training"
 
 # All parameters as Keras counts them, or the trainable ones where the source leaves out the moving statistics of
 # BatchNormalization, in millions as far as the source gives them.
@@ -33,11 +36,29 @@ PUBLISHED: list[Any] = [
     ("efficientnet_lite", {"variant": 2}, IMAGENET, "trainable", 6.1, LITE),
     ("efficientnet_lite", {"variant": 3}, IMAGENET, "trainable", 8.2, LITE),
     ("efficientnet_lite", {"variant": 4}, IMAGENET, "trainable", 13.0, LITE),
+    ("resnet8", {}, {"input_shape": (32, 32, 3), "classes": 10}, "all", 0.078666, f"{TINY}/image_classification"),
     (
         "ds_cnn", {}, {"input_shape": (49, 10, 1), "classes": 12}, "all", 0.024908,
-        "https://github.com/mlcommons/tiny, benchmark/training/keyword_spotting",
+        f"{TINY}/keyword_spotting",
     ),
 ]  # fmt: skip
+
+# Multiply-accumulate operations in millions, and how far a figure may be off: half of the last published digit.
+OPERATIONS: list[Any] = [
+    ("mobilenet_v1", {}, IMAGENET, 569, 0.5, "1704.04861, table 6"),
+    ("mobilenet_v1", {"width": 0.75}, IMAGENET, 325, 0.5, "1704.04861, table 6"),
+    ("mobilenet_v1", {"width": 0.5}, IMAGENET, 149, 0.5, "1704.04861, table 6"),
+    ("mobilenet_v1", {"width": 0.25}, IMAGENET, 41, 0.5, "1704.04861, table 6"),
+    ("mobilenet_v2", {}, IMAGENET, 300, 2.5, "1801.04381, table 4; its figures are multiples of 5"),
+    ("mobilenet_v3", {"size": "small"}, IMAGENET, 56, 1, "1905.02244, table 3; 56.51 is nearly rounded so"),
+    ("mobilenet_v3", {"size": "large"}, IMAGENET, 217, 0.5, "tf_keras.applications.mobilenet_v3"),
+    ("efficientnet_b0", {}, IMAGENET, 390, 5, "1905.11946, table 2"),
+    ("efficientnet_v2_b0", {}, IMAGENET, 720, 5, "https://github.com/google/automl/tree/master/efficientnetv2"),
+    ("ds_cnn", {}, {"input_shape": (49, 10, 1), "classes": 12}, 2.7, 0.05, "1711.07128, table 5: 5.4 M operations"),
+]
+
+# These count BatchNormalization and activations, too, and so are up to 6 % above ours.
+OPERATIONS_OF_LITE = {0: (224, 407), 1: (240, 631), 2: (260, 899), 3: (280, 1440), 4: (300, 2640)}
 
 
 def build(name: str, arguments: dict[str, Any], **shape: Any) -> Any:
@@ -53,6 +74,61 @@ def test_the_number_of_parameters_is_the_published_one(
     found = sum(int(np.prod(weight.shape)) for weight in weights) / 1e6
     digits = len(str(millions).partition(".")[2])
     assert round(found, digits) == millions, source
+
+
+@pytest.mark.parametrize(("name", "arguments", "shape", "millions", "half_a_digit", "source"), OPERATIONS)
+def test_the_number_of_operations_is_the_published_one(
+    name: str, arguments: dict[str, Any], shape: dict[str, Any], millions: float, half_a_digit: float, source: str
+) -> None:
+    """The listed figures; that they are those of the models is tested below."""
+    if arguments.get("width"):
+        entry = counted(name, args=arguments)["models"][0]
+    else:
+        (entry,) = [
+            item for item in published(name)["models"] if item["args"] == arguments and len(item["input_shape"]) == 3
+        ]
+    assert (tuple(entry["input_shape"]), entry["classes"]) == (shape["input_shape"], shape["classes"])
+    assert entry["macs"] / 1e6 == pytest.approx(millions, abs=half_a_digit), source
+
+
+def test_the_number_of_operations_of_each_lite_is_near_the_published_one() -> None:
+    found = {item["args"]["variant"]: item for item in published("efficientnet_lite")["models"]}
+    for variant, (resolution, millions) in OPERATIONS_OF_LITE.items():
+        assert found[variant]["input_shape"] == [resolution, resolution, 3]
+        assert 0.94 < found[variant]["macs"] / 1e6 / millions < 1, LITE
+
+
+@pytest.mark.parametrize("name", extensions.names("edgepack.zoo"))
+def test_listed_figures_are_those_of_the_models(name: str) -> None:
+    """Each published form is built, and everything that `edgepack models` says of it is counted anew."""
+    assert published(name)["models"], "an architecture of ours names its published form"
+    for entry in published(name)["models"]:
+        model = build(name, entry["args"], input_shape=tuple(entry["input_shape"]), classes=entry["classes"])
+        assert figures(model) == {key: entry[key] for key in FIGURES}, entry["title"]
+        assert model.count_params() == entry["parameters"]
+
+
+def test_bytes_of_weights_are_counted_as_by_hand() -> None:
+    import tf_keras
+    from tf_keras import layers
+
+    from edgepack.keras_models.graph import from_keras
+
+    model = tf_keras.Sequential(
+        [
+            layers.InputLayer((8, 8, 3)),
+            layers.Conv2D(4, 3, use_bias=False),
+            layers.BatchNormalization(),
+            layers.DepthwiseConv2D(3, depth_multiplier=2),
+            layers.SeparableConv2D(5, 3),
+            layers.PReLU(shared_axes=(1, 2)),
+            layers.Flatten(),
+            layers.Dense(7),
+        ]
+    )
+    kernels = 3 * 3 * 3 * 4 + 3 * 3 * 4 * 2 + (3 * 3 * 8 + 8 * 5) + 2 * 2 * 5 * 7
+    others = 4 + 8 + 5 + 5 + 7
+    assert weight_bytes(from_keras(model)) == (4 * (kernels + others), kernels + 4 * others)
 
 
 @pytest.mark.parametrize("name", [name for name in extensions.names("edgepack.zoo") if name != "mlp"])

@@ -11,7 +11,20 @@ import pytest
 
 LIMIT = 1.5
 HEAVY = {"tensorflow", "tf_keras", "numpy", "pydantic", "rich", "docker", "onnx", "onnxruntime", "matplotlib", "ruamel"}
-VERBS = ("run", "plan", "lr-find", "doctor", "targets", "schema", "convert", "verify", "image", "bench", "report")
+VERBS = (
+    "run",
+    "plan",
+    "lr-find",
+    "doctor",
+    "models",
+    "targets",
+    "schema",
+    "convert",
+    "verify",
+    "image",
+    "bench",
+    "report",
+)
 # Coverage starts itself in child processes; what is measured here is edgepack.
 ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("COV")}
 MAIN = [sys.executable, "-m", "edgepack.cli.main"]
@@ -77,6 +90,7 @@ def test_the_options_of_the_contract_are_there() -> None:
     promised = {
         "lr-find": ["--out", "--low", "--high", "--steps", "--set", "--json"],
         "run": ["--target", "--out", "--from", "--to", "--set", "--smoke", "--json"],
+        "models": ["--input", "--classes", "--set", "--json"],
         "convert": ["--format", "--precision", "--data", "-o"],
         "image": ["--tag", "--base-image", "--platform"],
         "bench": ["--on", "--runtime", "--threads", "--json"],
