@@ -46,6 +46,7 @@ def convert(config: Config, out: Path, *, context: ExportContext) -> None:
         graph = _from_tflite(source, config.opset)
         _describe(graph, source)
         require_int8_weights(graph)
+        _own_zero_points(graph)
     else:
         graph = _from_keras(context.float_model, config.opset)
     canonicalise(graph)
@@ -87,6 +88,21 @@ def require_int8_weights(model: Any) -> None:
             f"the int8 ONNX file holds {weighted} int8 weights and the float tensors {floats}",
             fix="report this with the model; export float32 meanwhile",
         )
+
+
+def _own_zero_points(model: Any) -> None:
+    """Give each int8 weight a zero point of its own, in place.
+
+    On processors where ONNX Runtime's products of 8 bits overflow it makes weights unsigned when asked to be exact (see
+    `runner/sessions/_onnx.py`), and fails at the second weight with the same zero point.
+    """
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        weight = constants.get(node.input[0]) if node.op_type == "DequantizeLinear" and len(node.input) > 2 else None
+        if weight is not None and weight.data_type == INT8:
+            own = model.graph.initializer.add()
+            own.CopyFrom(constants[node.input[2]])
+            own.name = node.input[2] = f"{node.output[0]}.zero_point"
 
 
 def _from_keras(path: Path, opset: int) -> Any:

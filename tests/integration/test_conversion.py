@@ -76,6 +76,29 @@ def test_the_same_model_gives_the_same_bytes(residual: Any, tmp_path: Path) -> N
     assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
 
 
+def test_products_of_full_range_do_not_overflow(tmp_path: Path) -> None:
+    """Two of 255 * 127 are more than 16 bits hold, in which processors without VNNI add them."""
+    import tf_keras
+    from tf_keras import layers
+
+    from edgepack.formats import onnx
+
+    stack = [
+        layers.Dense(units, "relu", kernel_initializer="ones", bias_initializer="ones", name=f"full{units}")
+        for units in (64, 32, 8)
+    ]
+    model = tf_keras.Sequential([layers.InputLayer((64,), name="values"), *stack], name="full")
+    samples = np.vstack([np.ones((1, 64)), np.random.default_rng(0).uniform(0, 1, (63, 64))]).astype(np.float32)
+    context = _context(model, tmp_path, samples)
+    path = tmp_path / "model.int8.onnx"
+    onnx.convert(onnx.Config(precision="int8"), path, context=context)
+    raw = []
+    for runtime, file in (("onnxruntime", path), ("litert", tmp_path / "other.int8.tflite")):
+        with open_session(runtime, file) as session:
+            raw.append(predict(session, samples)[0].astype(int))
+    assert np.abs(raw[0] - raw[1]).max() <= 1
+
+
 def test_an_operation_without_a_builtin_is_named(tmp_path: Path) -> None:
     import tensorflow as tf
     from tf_keras import Input, Model
