@@ -122,16 +122,18 @@ def _in_document(location: tuple[str | int, ...], content: Any, model: type[Base
     """Drop the parts of an error's location that pydantic adds: names of extensions and of validators."""
     kept: list[str | int] = []
     node = content
+    spelt_out = False
     for index, part in enumerate(location):
         if isinstance(part, str) and _owner(model, location[:index])[1] is not None:
+            spelt_out = isinstance(node, str)  # a name alone, whose other keys are those that are missing
             continue  # the extension's name: `data.sklearn.image_shape` stands at `data.image_shape`
         last = index == len(location) - 1
         present = part in node if isinstance(node, dict) else isinstance(node, list) and part in range(len(node))
         if present:
             kept.append(part)
             node = node[part]
-        elif last and isinstance(node, dict) and isinstance(part, str) and not part.startswith("function-"):
-            kept.append(part)
+        elif last and isinstance(part, str) and (isinstance(node, dict) or spelt_out):
+            kept += [] if part.startswith("function-") else [part]
     return tuple(kept)
 
 

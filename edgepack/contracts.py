@@ -4,7 +4,7 @@ An extension is a module in a folder; its file name is the name in the recipe. T
 the module must hold. `tests/unit/test_contracts.py` holds every file of each folder to them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
@@ -13,6 +13,7 @@ from pydantic import Field, NonNegativeFloat, model_validator
 
 from edgepack.columns import Matrix, Ranking, SelectionConfig, SourceColumn, TableConfig
 from edgepack.config import Config, Extension
+from edgepack.errors import RecipeError
 from edgepack.training.checkpoints import Places
 
 if TYPE_CHECKING:
@@ -138,6 +139,39 @@ class ModelSource(Protocol):
 
     def build(self, config: Any, base: Path, *, input_shape: tuple[int, ...], classes: int) -> Any:
         """Return a tf_keras model; ``input_shape`` is without the batch axis."""
+
+
+class TaskConfig(Config):
+    """Keys that every task shares."""
+
+
+class Task(Protocol):
+    """A module in ``edgepack/tasks``; ``edgepack/runner/tasks`` has one of the same name that judges answers.
+
+    ``METRICS`` are tf_keras metrics that measure the figure of merit while a model trains; where there are none, the
+    judge measures it after each epoch.
+    """
+
+    Config: type[TaskConfig]
+    METRICS: tuple[str, ...]
+
+    def problems(self, recipe: Any) -> Iterator[tuple[tuple[str | int, ...], RecipeError]]:
+        """What does not go with this task, each with its place in the recipe."""
+
+    def prepare(self, config: Any, data: "Dataset") -> "Dataset":
+        """Turn classes into the labels of the task, and leave in the training split what is trained on."""
+
+    def learnable(self, data: "Dataset", split: str) -> Samples:
+        """The samples of a split on which the loss is measured."""
+
+    def targets(self, inputs: Any, labels: Any) -> Any:
+        """What the outputs for a batch are held against: tensors or arrays, batch axis first."""
+
+    def loss(self, model: Any, training: "Training") -> Any:
+        """The tf_keras loss of outputs and targets."""
+
+    def check_outputs(self, model: Any, data: "Dataset") -> None:
+        """Refuse a model whose outputs are no answers, by RecipeError."""
 
 
 class ScheduleConfig(Config):

@@ -21,7 +21,7 @@ SplitName = Literal["train", "validation", "test"]
 
 @dataclass(frozen=True)
 class Dataset:
-    """Raw samples in three splits, their class names, and the one preprocessing for all of them.
+    """Raw samples in three splits, their class names, the one preprocessing for all of them, and what they are for.
 
     ``columns`` is empty unless the samples are rows of a table, float32 of shape (n, columns), of which the model
     itself makes its features.
@@ -33,6 +33,7 @@ class Dataset:
     labels: tuple[str, ...]
     preprocessing: Preprocessing
     columns: tuple[Column, ...] = ()
+    task: str = "classification"
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -89,6 +90,7 @@ def save(dataset: Dataset, folder: Path) -> None:
         "fingerprint": dataset.fingerprint(),
         "samples": {name: int(getattr(dataset, name).x.shape[0]) for name in ("train", "validation", "test")},
         "input_shape": list(dataset.input_shape),
+        "task": dataset.task,
     }
     (folder / "data.json").write_text(json.dumps(description, indent=1) + "\n")
 
@@ -110,4 +112,5 @@ def load(folder: Path) -> Dataset:
         tuple(description["labels"]),
         Preprocessing(**description["preprocessing"]),
         tuple(Column.from_dict(column) for column in description["columns"]),
+        description["task"],
     )

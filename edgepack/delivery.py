@@ -185,7 +185,7 @@ def _publish(
         "platform": target.platform,
         "threads": target.threads,
         "smoke": plan.smoke,
-        "task": "classification",
+        "task": data["task"],
         "recipe_sha256": plan.recipe.sha256(),
         "recipe": plan.recipe.resolved(),
         "target_spec": target.model_dump(mode="json"),

@@ -130,9 +130,9 @@ def _data(work: Execution) -> Entry:
     return work.stage(
         "data",
         "edgepack.stages.data",
-        config=[recipe.data.model_dump(mode="json"), identity],
+        config=[recipe.data.model_dump(mode="json"), identity, recipe.task.model_dump(mode="json")],
         inputs={},
-        code=("data", "features", "columns", "selection", "dataset", "userfiles", "stages/data"),
+        code=("data", "tasks", "features", "columns", "selection", "dataset", "userfiles", "stages/data"),
         packages=("numpy", "scikit-learn", "pillow"),
     )
 
@@ -141,6 +141,8 @@ TRAINING_CODE = (
     "models",
     "zoo",
     "schedules",
+    "tasks",
+    "runner/tasks",
     "training",
     "keras_models",
     "columns",
@@ -199,6 +201,8 @@ def _compress(work: Execution, data: Entry, trained: Entry) -> list[Step]:
             code=(
                 "techniques",
                 "schedules",
+                "tasks",
+                "runner/tasks",
                 "training",
                 "keras_models",
                 "rewrites",

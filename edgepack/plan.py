@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgepack import extensions, starts, steps
 from edgepack import recipe as recipes
-from edgepack import starts, steps
 from edgepack import target as targets
 from edgepack.recipe import STAGES, Recipe
 from edgepack.target import Target
@@ -85,8 +85,9 @@ def make_plan(
     for index, problem in steps.problems(recipe):
         with recipes.located(recipe_file, ("compress", index)):
             raise problem
-    for place, problem in starts.problems(recipe):
-        with recipes.located(recipe_file, place):
+    task = extensions.load("edgepack.tasks", extensions.name_of(recipe.task))
+    for location, problem in (*starts.problems(recipe), *task.problems(recipe)):
+        with recipes.located(recipe_file, location):
             raise problem
     loaded = []
     for index, name in enumerate(recipe.targets):
@@ -126,7 +127,5 @@ def describe(plan: Plan) -> dict[str, Any]:
 
 
 def _suffix(config: Any) -> str:
-    from edgepack import extensions
-
     module = extensions.load("edgepack.formats", extensions.name_of(config))
     return str(module.SUFFIX)

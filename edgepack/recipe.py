@@ -11,8 +11,9 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 
 from edgepack import yamlfile
 from edgepack.config import Config, Extension, validate
-from edgepack.contracts import DataConfig, ExportConfig, ModelConfig, TechniqueConfig
+from edgepack.contracts import DataConfig, ExportConfig, ModelConfig, TaskConfig, TechniqueConfig
 from edgepack.errors import MissingError, RecipeError
+from edgepack.tasks import classification
 from edgepack.training.config import Training
 from edgepack.yamlfile import Location
 
@@ -57,6 +58,9 @@ class Recipe(Config):
     name: str = Field("", pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$|^$", description="default: the recipe's folder name")
     seed: NonNegativeInt = Field(0, lt=2**31, description="seed of weights, shuffling and splits")
     data: Annotated[DataConfig, Extension("edgepack.data")]
+    task: Annotated[TaskConfig, Extension("edgepack.tasks", by="use")] = Field(
+        default_factory=classification.Config, description="what the samples are for: a name, or its keys"
+    )
     model: Annotated[ModelConfig, Extension("edgepack.models")]
     training: Training = Field(default_factory=Training)
     compress: tuple[Annotated[TechniqueConfig, Extension("edgepack.techniques", by="use")], ...] = Field(

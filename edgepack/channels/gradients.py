@@ -1,6 +1,6 @@
-"""What are the gradients of a classifier's loss on training batches?"""
+"""What are the gradients of a model's loss on training batches?"""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from edgepack.channels.importance import Gradients
@@ -15,11 +15,12 @@ def gradients(
     model: Any,
     channels: Channels,
     x: "NDArray[np.float32]",
-    y: "NDArray[np.int64]",
+    y: "NDArray[np.generic]",
+    loss: Callable[[Any, Any], Any],
     *,
     batch_size: int = 32,
 ) -> Iterator[Gradients]:
-    """Gradients of the cross-entropy for the weights that sum over channels, one dict for each batch.
+    """Gradients of the loss for the weights that sum over channels, one dict for each batch.
 
     The model computes as in use: with its moving statistics and without dropout.
 
@@ -27,17 +28,14 @@ def gradients(
         model: The tf_keras model that ``channels`` was traced on.
         channels: Says which weights sum over channels.
         x: float32 model inputs of shape (n, ...).
-        y: Class labels of shape (n,).
+        y: What the outputs are held against: the task's targets, of shape (n, ...).
+        loss: The task's loss of targets and outputs.
         batch_size: Samples of one gradient.
     """
     import tensorflow as tf
-    import tf_keras
-
-    from edgepack.training.fit import ends_with_softmax
 
     keys = sorted({(part.node, part.weight) for part in channels.slices if part.role == "takes"})
     variables = [model.get_layer(node).weights[index] for node, index in keys]
-    loss = tf_keras.losses.SparseCategoricalCrossentropy(from_logits=not ends_with_softmax(model))
     for start in range(0, len(y), batch_size):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)

@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from edgepack.report.cells import EMPTY, GLYPHS, cell
-from edgepack.report.paid import COLUMNS, TITLE, paid
+from edgepack.report.formatting import unit_of
+from edgepack.report.paid import TITLE, columns, paid
 from edgepack.report.schema import Report, Row
 from edgepack.report.table import footnotes, remarks, rows
 
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 STYLES = {"ok": "green", "failed": "red", "not judged": "yellow"}
 QUANTITIES = (
     ("size_kib", "KiB"),
-    ("accuracy_float", "float\n%"),
-    ("accuracy", "edge\n%"),
+    ("accuracy_float", "float\n{metric}"),
+    ("accuracy", "edge\n{metric}"),
     ("drop_points", "drop\npts"),
     ("p50_ms", "p50\nms"),
     ("p90_ms", "p90\nms"),
@@ -47,7 +48,7 @@ def _table(report: Report, table: tuple[Row, ...], notes: tuple[str, ...]) -> "T
     grid.add_column("target\n  artifact", overflow="fold")
     grid.add_column("runtime", overflow="fold")
     for _, heading in QUANTITIES:
-        grid.add_column(heading, justify="right", no_wrap=True)
+        grid.add_column(heading.format(metric=unit_of(report.metric)), justify="right", no_wrap=True)
     grid.add_column("where", overflow="fold")
     grid.add_column("image\nMiB", justify="right", no_wrap=True)
     grid.add_column("verdict", no_wrap=True)
@@ -81,7 +82,7 @@ def _paid(report: Report) -> "list[Table | Text]":
     grid = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False)
     grid.add_column(f"{TITLE.lower()}\n  step", overflow="fold")
     grid.add_column("file", overflow="fold")
-    for name, unit in COLUMNS:
+    for name, unit in columns(report):
         grid.add_column(f"{name.replace('validation ', 'val. ')}\n{unit}", justify="right", no_wrap=True)
     for line in lines:
         grid.add_row(Text(f"  {line.step}"), Text(line.precision), *line.cells)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgepack.report import svg
-from edgepack.report.formatting import percent, significant
+from edgepack.report.formatting import percent, sentence_start, significant
 from edgepack.report.schema import Epoch, Report
 
 if TYPE_CHECKING:
@@ -34,14 +34,14 @@ def curves(report: Report) -> tuple[tuple[str, str], ...]:
     found: list[tuple[str, str]] = []
     with svg.style():
         for title, train, held_out in (
-            ("Accuracy", "accuracy", "val_accuracy"),
+            (sentence_start(report.metric), "accuracy", "val_accuracy"),
             ("Loss", "loss", "val_loss"),
         ):
             values = [getattr(e, name) for part in parts for e in part.curve for name in (train, held_out)]
             if all(value is None for value in values):
                 continue
             figure = svg.new_figure(*CURVE_INCHES)
-            tips = _chart(figure.add_subplot(), parts, train, held_out, 100.0 if title == "Accuracy" else 1.0)
+            tips = _chart(figure.add_subplot(), parts, train, held_out, 100.0 if train == "accuracy" else 1.0)
             label = f"{title} by epoch, training and validation; " + ", ".join(part.name for part in parts)
             found.append((title, svg.inline(figure, slug=svg.slug_of("curve", title), label=label, points=tips)))
     return tuple(found)

@@ -3,6 +3,21 @@
 MINUS = "−"
 
 
+def metric_name(metric: str) -> str:
+    """The name of a figure of merit for people: "roc_auc" gives "ROC AUC"."""
+    return {"roc_auc": "ROC AUC"}.get(metric, metric)
+
+
+def unit_of(metric: str) -> str:
+    """The unit of a column of figures of merit, which names them where they are no accuracies."""
+    return "%" if metric == "accuracy" else f"{metric} %"
+
+
+def sentence_start(text: str) -> str:
+    """The text with a capital first letter; the others stay as they are."""
+    return text[:1].upper() + text[1:]
+
+
 def significant(value: float, digits: int = 3) -> str:
     """A number with at least `digits` significant digits and no exponent.
 

@@ -5,15 +5,14 @@ from typing import Any
 from edgepack.report import formatting
 from edgepack.report.cells import FORMATS, GLYPHS, cell, place
 from edgepack.report.commands import next_commands, run_command
-from edgepack.report.paid import COLUMNS as PAID_COLUMNS
-from edgepack.report.paid import TITLE, paid
+from edgepack.report.paid import TITLE, columns, paid
 from edgepack.report.schema import Report, Scalar, Step, Target, Verdict
 from edgepack.report.table import footnotes, remarks, rows, verdicts
 
 COLUMNS = (
     ("size_kib", "Size", "KiB"),
-    ("accuracy_float", "Float", "%"),
-    ("accuracy", "Artifact", "%"),
+    ("accuracy_float", "Float", "{metric}"),
+    ("accuracy", "Artifact", "{metric}"),
     ("drop_points", "Drop", "points"),
     ("p50_ms", "p50", "ms"),
     ("p90_ms", "p90", "ms"),
@@ -55,7 +54,8 @@ def to_html(report: Report) -> str:
         verdicts=verdicts(report),
         stats={verdict.target: _stats(verdict) for verdict in verdicts(report)},
         table=table,
-        columns=COLUMNS,
+        columns=[(field, name, unit.format(metric=formatting.unit_of(report.metric))) for field, name, unit in COLUMNS],
+        merit=formatting.sentence_start(report.metric),
         notes=footnotes(table),
         remarks=[remark for remark in remarks(table) if remark[0] != "failed"],
         cell=cell,
@@ -65,9 +65,9 @@ def to_html(report: Report) -> str:
         not_drawn=[row for row in table if row not in drawable(table, row.target)],
         curves=_safe(curves(report)),
         distributions=_safe(distributions(report)),
-        steps=[(step, comparisons(step), _tally(step)) for step in report.steps],
+        steps=[(step, comparisons(step, report.metric), _tally(step)) for step in report.steps],
         paid=paid(report),
-        paid_columns=PAID_COLUMNS,
+        paid_columns=[(formatting.sentence_start(name), unit) for name, unit in columns(report)],
         paid_title=TITLE,
         images=[_image(target) for target in report.targets],
         reproduce=run_command(report, smoke=report.smoke),
@@ -89,7 +89,7 @@ def _stats(verdict: Verdict) -> list[tuple[str, str, str]]:
         return []
     named = (
         ("Size", "size_kib", "KiB"),
-        ("Accuracy", "accuracy", "%"),
+        (formatting.sentence_start(formatting.metric_name(row.metric)), "accuracy", "%"),
         ("Drop", "drop_points", "points"),
         ("Median latency", "p50_ms", "ms"),
         ("Image", "image_mib", "MiB"),
@@ -115,7 +115,7 @@ def metric_text(name: str, value: Scalar) -> str:
     return formatting.scalar(value)
 
 
-def comparisons(step: Step) -> list[tuple[str, str | None, str]]:
+def comparisons(step: Step, merit: str) -> list[tuple[str, str | None, str]]:
     """(metric, before, after) of a step; before is None for a metric that only exists after it."""
     found: list[tuple[str, str | None, str]] = []
     for name, value in step.metrics.items():
@@ -126,7 +126,7 @@ def comparisons(step: Step) -> list[tuple[str, str | None, str]]:
         title = stem if name.endswith("_after") else name
         found.append(
             (
-                title.replace("_", " ").replace(".", ": ").replace("val accuracy", "validation accuracy"),
+                title.replace("_", " ").replace(".", ": ").replace("val accuracy", f"validation {merit}"),
                 None if before is None else metric_text(stem, before),
                 metric_text(stem, value),
             )

@@ -1,6 +1,6 @@
 """Did an artifact pass in a runtime, and which one should be shipped to a target?"""
 
-from edgepack.report.formatting import joined, limit_text, percent, points, runtime_name, significant
+from edgepack.report.formatting import joined, limit_text, metric_name, percent, points, runtime_name, significant
 from edgepack.report.schema import Check, Gate, Latency, Report, Row, Target, Verdict
 
 EQUALLY_FAST = 1.05
@@ -145,7 +145,7 @@ def _figures(row: Row) -> str:
     if row.size_kib is not None:
         parts.append(f"{significant(row.size_kib)} KiB")
     if row.accuracy is not None:
-        parts.append(f"{percent(row.accuracy)} % accuracy{_against(row.drop_points)}")
+        parts.append(f"{percent(row.accuracy)} % {metric_name(row.metric)}{_against(row.drop_points)}")
     return joined(parts)
 
 

@@ -2,9 +2,8 @@
 
 from edgepack.report.cells import GLYPHS, cell, place
 from edgepack.report.commands import next_commands
-from edgepack.report.formatting import runtime_name
-from edgepack.report.paid import COLUMNS as PAID_COLUMNS
-from edgepack.report.paid import TITLE, paid
+from edgepack.report.formatting import runtime_name, unit_of
+from edgepack.report.paid import TITLE, columns, paid
 from edgepack.report.schema import Report, Row
 from edgepack.report.table import footnotes, remarks, rows, verdicts
 
@@ -13,8 +12,8 @@ COLUMNS = (
     ("artifact", "---"),
     ("runtime", "---"),
     ("KiB", "---:"),
-    ("float %", "---:"),
-    ("artifact %", "---:"),
+    ("float {metric}", "---:"),
+    ("artifact {metric}", "---:"),
     ("drop", "---:"),
     ("p50 ms", "---:"),
     ("p90 ms", "---:"),
@@ -40,10 +39,11 @@ def to_markdown(report: Report) -> str:
     lines += [f"- {escape(gap.where)}: {escape(gap.reason)}" for gap in report.gaps]
     lines.append("")
     if table:
-        lines.append("| " + " | ".join(name for name, _ in COLUMNS) + " |")
+        lines.append("| " + " | ".join(name.format(metric=unit_of(report.metric)) for name, _ in COLUMNS) + " |")
         lines.append("| " + " | ".join(rule for _, rule in COLUMNS) + " |")
         lines += [_line(row, notes) for row in table]
-        lines += ["", "Accuracies in percent, drop in percentage points against the float model.", ""]
+        accuracies = "Accuracies" if report.metric == "accuracy" else report.metric
+        lines += ["", f"{accuracies} in percent, drop in percentage points against the float model.", ""]
         lines += [f"{index}. {escape(note)}" for index, note in enumerate(notes, start=1)]
         lines += [""] if notes else []
         # What failed stands on top already.
@@ -64,10 +64,10 @@ def _paid(report: Report) -> list[str]:
     table = paid(report)
     if not table:
         return []
-    names = ["step", "file", *(f"{name} {unit}" for name, unit in PAID_COLUMNS)]
+    names = ["step", "file", *(f"{name} {unit}" for name, unit in columns(report))]
     lines = [f"{TITLE}, as a `.tflite` file; latency in LiteRT on the machine that made it:", ""]
     lines.append("| " + " | ".join(names) + " |")
-    lines.append("| --- | --- | " + " | ".join("---:" for _ in PAID_COLUMNS) + " |")
+    lines.append("| --- | --- | " + " | ".join("---:" for _ in columns(report)) + " |")
     lines += ["| " + " | ".join([escape(line.step), escape(line.precision), *line.cells]) + " |" for line in table]
     reasons = [f"- {escape(line.step)}: {escape(line.reason)}" for line in table if line.reason]
     return [*lines, "", *reasons, *([""] if reasons else [])]

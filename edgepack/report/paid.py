@@ -7,14 +7,12 @@ from edgepack.report.formatting import percent, significant
 from edgepack.report.schema import Footprint, Report, Step
 
 TITLE = "What each step paid"
-COLUMNS = (
-    ("sparsity", "%"),
-    ("raw", "KiB"),
-    ("compressed", "KiB"),
-    ("latency", "ms"),
-    ("validation accuracy", "%"),
-)
-"""Heading and unit of each quantity, in the order of `Paid.cells`."""
+
+
+def columns(report: Report) -> tuple[tuple[str, str], ...]:
+    """Heading and unit of each quantity, in the order of `Paid.cells`."""
+    named = f"validation {report.metric}"
+    return (("sparsity", "%"), ("raw", "KiB"), ("compressed", "KiB"), ("latency", "ms"), (named, "%"))
 
 
 @dataclass(frozen=True)

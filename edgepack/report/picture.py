@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from edgepack.errors import MissingError, RecipeError
 from edgepack.report import svg
 from edgepack.report.cells import place
-from edgepack.report.formatting import percent, points, runtime_name, significant
+from edgepack.report.formatting import metric_name, percent, points, runtime_name, significant
 from edgepack.report.labels import Box, Disc
 from edgepack.report.labels import place as place_labels
 from edgepack.report.schema import Report, Row, Target
@@ -32,7 +32,7 @@ def tooltip(row: Row) -> str:
     """Everything about one point in one line."""
     parts = [f"{row.artifact} in {runtime_name(row.runtime)}"]
     if row.accuracy is not None:
-        parts.append(f"{percent(row.accuracy)} % accuracy")
+        parts.append(f"{percent(row.accuracy)} % {metric_name(row.metric)}")
     if row.drop_points is not None:
         parts.append(f"drop {points(row.drop_points)} points")
     if row.size_kib is not None:
@@ -59,7 +59,7 @@ def pictures(report: Report) -> tuple[tuple[str, str], ...]:
                 continue
             figure = svg.new_figure(*PANEL_INCHES)
             _draw(figure, report, [(figure.add_subplot(), target, drawn)])
-            label = f"Size against accuracy for {target.name}; the area of a point is its median latency"
+            label = f"Size against {report.metric} for {target.name}; the area of a point is its median latency"
             tips = {f"result-{index}": tooltip(row) for index, row in enumerate(drawn)}
             slug = svg.slug_of("picture", str(len(found)), target.name)
             found.append((target.name, svg.inline(figure, slug=slug, label=label, points=tips)))
@@ -176,7 +176,7 @@ def _scales(axes: "Axes", target: Target, drawn: tuple[Row, ...]) -> None:
     middle, span = (min(heights) + max(heights)) / 2, max(max(heights) - min(heights), NARROWEST_POINTS)
     axes.set_ylim(middle - 0.7 * span, middle + 0.7 * span)
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-    axes.set_ylabel(f"{target.metric}, %")
+    axes.set_ylabel(f"{metric_name(target.metric)}, %")
     axes.grid(axis="y", zorder=0)
     axes.spines["left"].set_visible(False)
     axes.tick_params(length=0, axis="y")

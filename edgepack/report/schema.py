@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from edgepack.report.formatting import metric_name
+
 SCHEMA = "edgepack.report/1"
 
 Scalar = float | int | str | bool | None
@@ -298,14 +300,19 @@ class Report:
     targets: tuple[Target, ...]
     gaps: tuple[Gap, ...]
 
+    @property
+    def metric(self) -> str:
+        """The name, for people, of the figure of merit that all targets of a run share."""
+        return metric_name(self.targets[0].metric) if self.targets else "accuracy"
+
 
 @dataclass(frozen=True)
 class Row:
     """One line of the final table: one artifact in one runtime for one target.
 
     `verdict` is ok, failed or not judged, and `reason` says why. Every value that is None has its own reason
-    in `missing`, keyed by the field's name. Accuracies are fractions in [0, 1]; `drop_points` is in
-    percentage points, positive when accuracy was lost.
+    in `missing`, keyed by the field's name. Accuracies, or what else `metric` names, are fractions in [0, 1];
+    `drop_points` is in percentage points, positive when accuracy was lost.
     """
 
     target: str
@@ -323,6 +330,7 @@ class Row:
     verdict: str
     reason: str
     missing: dict[str, str]
+    metric: str = "accuracy"
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """What is the one final table: target x artifact with its size, accuracy, latency, image and verdict?"""
 
+from typing import Any
+
 from edgepack.report.formatting import joined
 from edgepack.report.judge import choose, verdict_of
 from edgepack.report.schema import Check, Latency, Report, Row, Target, Verdict
@@ -39,7 +41,7 @@ def _row(report: Report, target: Target, file: str, runtime: str) -> Row:
     shown = shown_latency(target, file, runtime)
     size_bytes = artifact.size_bytes if artifact else None
     verdict, reason = verdict_of(report, target, file, runtime, check, shown)
-    values = {
+    values: dict[str, Any] = {
         "size_kib": None if size_bytes is None else size_bytes / 1024,
         "accuracy_float": target.baseline,
         "accuracy": check.accuracy if check else None,
@@ -59,6 +61,7 @@ def _row(report: Report, target: Target, file: str, runtime: str) -> Row:
         verdict=verdict,
         reason=reason,
         missing={field: reasons[field] for field, value in values.items() if value is None},
+        metric=target.metric,
     )
 
 

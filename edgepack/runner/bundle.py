@@ -33,6 +33,7 @@ class Entry:
         golden_sha256: What the manifest says of that file; None when it says nothing.
         tolerance: How far the outputs of another machine may differ, as in the manifest.
         columns: What stands in each place of a sample, for a model of a table; as in the manifest.
+        task: What the outputs are answers to.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Entry:
     golden_sha256: str | None
     tolerance: Mapping[str, float] | None
     columns: Columns = ()
+    task: str = "classification"
 
     def job(self) -> dict[str, Any]:
         """The entry as JSON values, for a process of its own."""
@@ -55,6 +57,7 @@ class Entry:
             "golden": None if self.golden is None else str(self.golden),
             "tolerance": None if self.tolerance is None else dict(self.tolerance),
             "columns": [dict(column) for column in self.columns],
+            "task": self.task,
         }
 
 
@@ -92,6 +95,7 @@ def read(
                 golden_sha256=manifest.get("files", {}).get(golden.get("file")),
                 tolerance=artifact.get("tolerance"),
                 columns=tuple(manifest.get("columns") or ()),
+                task=str(manifest.get("task", "classification")),
             )
             for artifact in held
             for name in artifact["runtimes"]

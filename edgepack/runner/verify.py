@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import bundle, sessions
+from . import bundle, sessions, tasks
 from .child import call
 from .errors import RunnerError
 from .infer import predict
@@ -46,12 +46,19 @@ def work(job: Mapping[str, Any], import_ms: float) -> dict[str, Any]:
     golden = Path(job["golden"])
     expected = bundle.golden_array(golden, f"output/{job['artifact']}/{job['runtime']}")
     with sessions.open_session(job["runtime"], job["path"], job["threads"]) as session:
-        raw, _ = predict(session, bundle.golden_input(golden, job["columns"]))
-        return compare(raw, expected, session.outputs[0], job["tolerance"])
+        inputs = bundle.golden_input(golden, job["columns"])
+        raw, _ = predict(session, inputs)
+        return compare(raw, expected, session.outputs[0], job["tolerance"], task=job["task"], inputs=inputs)
 
 
 def compare(
-    raw: NDArray[Any], expected: NDArray[Any], spec: TensorSpec, tolerance: Mapping[str, float] | None
+    raw: NDArray[Any],
+    expected: NDArray[Any],
+    spec: TensorSpec,
+    tolerance: Mapping[str, float] | None,
+    *,
+    task: str = "classification",
+    inputs: NDArray[Any] | None = None,
 ) -> dict[str, Any]:
     """Judge raw outputs against stored ones.
 
@@ -60,11 +67,13 @@ def compare(
         expected: Outputs of the host that made the artifact.
         spec: The output tensor, for its scale and zero point.
         tolerance: ``max_abs``, the largest difference of the real values, and ``top1``, the smallest share of
-            samples with the same largest output, in [0, 1]; None accepts nothing but identical outputs.
+            samples with the same answer, in [0, 1]; None accepts nothing but identical outputs.
+        task: What the outputs are answers to.
+        inputs: The samples themselves, shape (samples, ...), for a task that judges by them.
 
     Returns:
         ``status``, ``reason``, ``identical`` (bit for bit), ``max_abs_difference`` (of the real values),
-        ``top1_agreement`` (None for an output with a single value) and ``output_sha256`` (of the raw bytes,
+        ``top1_agreement`` (None where the task has nothing to compare) and ``output_sha256`` (of the raw bytes,
         in C order).
     """
     found = {
@@ -76,22 +85,23 @@ def compare(
     if raw.shape != expected.shape or raw.dtype != expected.dtype:
         shapes = f"{raw.dtype} {list(raw.shape)}; expected {expected.dtype} {list(expected.shape)}"
         return {**found, "status": "failed", "reason": f"the output is {shapes}"}
+    judge = tasks.load(task)
+    here, there = dequantize(raw, spec), dequantize(expected, spec)
+    given = there if inputs is None else inputs
     if _digest(raw) == _digest(expected):
-        top1 = 1.0 if _classes(raw) > 1 else None
         return {
             **found,
             "status": "ok",
             "reason": None,
             "identical": True,
             "max_abs_difference": 0.0,
-            "top1_agreement": top1,
+            "top1_agreement": judge.agreement(there, here, given),
         }
-    here, there = dequantize(raw, spec), dequantize(expected, spec)
     if not np.isfinite(here).all():
         return {**found, "status": "failed", "reason": "the output holds NaN or infinity; expected numbers"}
     difference = float(np.abs(here.astype(np.float64) - there).max())
-    top1 = float((here.argmax(axis=-1) == there.argmax(axis=-1)).mean()) if _classes(raw) > 1 else None
-    reason = _outside(difference, top1, tolerance)
+    top1 = judge.agreement(there, here, given)
+    reason = _outside(difference, top1, tolerance, judge.AGREEMENT)
     return {
         **found,
         "status": "failed" if reason else "ok",
@@ -101,7 +111,9 @@ def compare(
     }
 
 
-def _outside(difference: float, top1: float | None, tolerance: Mapping[str, float] | None) -> str | None:
+def _outside(
+    difference: float, top1: float | None, tolerance: Mapping[str, float] | None, agreement: str
+) -> str | None:
     """Why outputs that are not identical fail, or None when the tolerance allows them."""
     if not tolerance:
         return f"the outputs differ by up to {difference:g}; expected none, as the manifest gives no tolerance"
@@ -110,12 +122,8 @@ def _outside(difference: float, top1: float | None, tolerance: Mapping[str, floa
     if largest is not None and not difference <= largest:
         return f"the outputs differ by up to {difference:g}; expected at most {largest:g}"
     if least is not None and top1 is not None and top1 < least:
-        return f"the same class wins in {top1:.2%} of the samples; expected at least {least:.2%}"
+        return f"{agreement} in {top1:.2%} of the samples; expected at least {least:.2%}"
     return None
-
-
-def _classes(outputs: NDArray[Any]) -> int:
-    return int(outputs.shape[-1]) if outputs.ndim > 1 else 1
 
 
 def _digest(outputs: NDArray[Any]) -> str:

@@ -25,6 +25,8 @@ def run(request: Request) -> dict[str, Any]:
     """
     made = prepare(request.recipe, request.base)
     data = _first(made.data, SMOKE_SAMPLES) if request.smoke else made.data
+    task = request.recipe.task
+    data = extensions.load("edgepack.tasks", extensions.name_of(task)).prepare(task, data)
     dataset.save(data, request.out)
     (request.out / "selection.json").write_text(json.dumps(made.selection, indent=1) + "\n")
     return {"fingerprint": data.fingerprint(), "train": len(data.train.y), "test": len(data.test.y)}

@@ -91,11 +91,12 @@ def _convert(request: Request, data: Dataset, precision: Precision, out: Path) -
 def _accuracy(path: Path, data: Dataset, threads: int) -> float:
     from edgepack.runner.infer import predict
     from edgepack.runner.sessions import open_session
-    from edgepack.verify import parity
+    from edgepack.runner.tasks import load
 
+    x = data.inputs("validation")
     with open_session(RUNTIME, path, threads) as session:
-        _, outputs = predict(session, data.inputs("validation"))
-    return parity.accuracy(outputs, data.targets("validation"))
+        _, outputs = predict(session, x)
+    return load(data.task).figure(outputs, x, data.targets("validation"))
 
 
 def _latency(path: Path, data: Dataset, request: Request) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def run(request: Request) -> dict[str, Any]:
                 self.model.stop_training = True
 
     training = recipe.training.model_copy(update={"steps_per_execution": 1, "precision": "float32"})
-    compile_model(model, training, [rate(step) for step in range(steps)], factors=factors)
+    compile_model(model, data.task, training, [rate(step) for step in range(steps)], factors=factors)
     one = span_of(data, training, 1)
     span = span_of(data, training, -(-steps // one.steps_per_epoch))
     outputs = int(model.outputs[0].shape[-1])

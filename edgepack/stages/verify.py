@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepack import dataset
-from edgepack.errors import VerificationError
+from edgepack.errors import RecipeError, VerificationError
+from edgepack.runner import tasks
 from edgepack.runner.errors import RunnerError
 from edgepack.runner.infer import predict
 from edgepack.runner.sessions import for_file, load, open_session
@@ -39,6 +40,20 @@ class Ran:
     outputs: list[dict[str, Any]]
 
 
+@dataclass(frozen=True)
+class Truth:
+    """What artifacts are judged by: the task, inputs (samples, ...), labels (samples,), the float model's figure."""
+
+    task: str
+    x: Outputs
+    labels: NDArray[np.int64]
+    baseline: float
+
+    def figure(self, outputs: Outputs) -> float:
+        """The task's figure of merit of outputs for these samples."""
+        return tasks.load(self.task).figure(outputs, self.x, self.labels)
+
+
 def run(request: Request) -> dict[str, Any]:
     """Run every artifact on the test samples; writes ``verify.json``, ``tensors.json`` and ``golden.npz``.
 
@@ -52,7 +67,12 @@ def run(request: Request) -> dict[str, Any]:
     keras = {name: _keras(exported, name) for name in ("baseline", "float", "quantised")}
     baseline = keras["baseline"]
     assert baseline is not None
-    baseline_accuracy = parity.accuracy(baseline, labels)
+    judge = tasks.load(data.task)
+    try:
+        baseline_accuracy = judge.figure(baseline, x, labels)
+    except RunnerError as error:
+        raise RecipeError(f"verify: {error}", fix="raise verify.samples, or enlarge data.split.test") from error
+    truth = Truth(data.task, x, labels, baseline_accuracy)
     files = sorted(path for path in exported.iterdir() if path.name.startswith("model."))
     threads = int(request.options["threads"])
 
@@ -66,17 +86,18 @@ def run(request: Request) -> dict[str, Any]:
             source = "quantised" if ".int8." in path.name and keras["quantised"] is not None else "float"
             reference = keras[source]
             assert reference is not None
-            records.append(_record(ran, path, source, reference, labels, baseline_accuracy))
+            records.append(_record(ran, path, source, reference, truth))
             tensors[f"{path.name}@{runtime}"] = {"inputs": ran.inputs, "outputs": ran.outputs}
             main_runs.append(ran)
-    pairs = _pairs(main_runs, exported, x[: request.recipe.verify.pair_samples], threads, request)
+    pairs = _pairs(main_runs, exported, x[: request.recipe.verify.pair_samples], threads, data.task, request)
     golden = min(request.recipe.verify.golden, len(x))
     tolerances = {ran.file: tolerance(ran, pairs, golden) for ran in main_runs}
     document = {
         "schema": "edgepack.verify/1",
         "samples": len(x),
-        "metric": "accuracy",
-        "baseline": {"accuracy": baseline_accuracy},
+        "task": data.task,
+        "metric": judge.METRIC,
+        "baseline": {judge.METRIC: baseline_accuracy},
         "artifacts": records,
         "pairs": pairs,
         "weights": _weights(files, request.options["promises"]),
@@ -151,11 +172,9 @@ def _keras(folder: Path, name: str) -> Outputs | None:
     return np.load(path, allow_pickle=False) if path.exists() else None
 
 
-def _record(
-    ran: Ran, path: Path, source: str, reference: Outputs, labels: NDArray[np.int64], baseline: float
-) -> dict[str, Any]:
-    difference = parity.compare(reference, ran.real)
-    own = parity.accuracy(ran.real, labels)
+def _record(ran: Ran, path: Path, source: str, reference: Outputs, truth: Truth) -> dict[str, Any]:
+    difference = parity.compare(reference, ran.real, task=truth.task, inputs=truth.x)
+    own = truth.figure(ran.real)
     same = ".float32." not in ran.file or difference.max_abs <= parity.float_limit(reference)
     reasons = [] if same else [f"differs from Keras by up to {difference.max_abs:.3g}: more than float rounding"]
     return {
@@ -164,8 +183,8 @@ def _record(
         "source": source,
         "size_bytes": path.stat().st_size,
         "accuracy": own,
-        "source_accuracy": parity.accuracy(reference, labels),
-        "drop": baseline - own,
+        "source_accuracy": truth.figure(reference),
+        "drop": truth.baseline - own,
         "top1_agreement": difference.top1_agreement,
         "max_abs_error": difference.max_abs,
         "max_abs_limit": parity.float_limit(reference) if ".float32." in ran.file else None,
@@ -176,7 +195,9 @@ def _record(
     }
 
 
-def _pairs(runs: list[Ran], folder: Path, x: Outputs, threads: int, request: Request) -> list[dict[str, Any]]:
+def _pairs(
+    runs: list[Ran], folder: Path, x: Outputs, threads: int, task: str, request: Request
+) -> list[dict[str, Any]]:
     """Compare runtimes with each other, and LiteRT's kernels among themselves as the yardstick where they round."""
     pairs = []
     by_key = {(ran.file, ran.runtime): ran for ran in runs}
@@ -192,9 +213,10 @@ def _pairs(runs: list[Ran], folder: Path, x: Outputs, threads: int, request: Req
                 )
                 kernels[name] = _run(folder / lite.file, "litert", x, threads, kernels=name)
             for first, second in YARDSTICKS[precision]:
-                own.append(_pair(kernels[first], kernels[second], len(x), first=first, second=second, yardstick=True))
+                pair = _pair(kernels[first], kernels[second], x, task, first=first, second=second, yardstick=True)
+                own.append(pair)
         if lite is not None and onnx is not None:
-            pair = _pair(lite, onnx, len(x), first="xnnpack", second=None, yardstick=False)
+            pair = _pair(lite, onnx, x, task, first="xnnpack", second=None, yardstick=False)
             if own:
                 pair["status"] = "ok" if _as_close(pair, own) else "failed"
             own.append(pair)
@@ -202,8 +224,8 @@ def _pairs(runs: list[Ran], folder: Path, x: Outputs, threads: int, request: Req
     return pairs
 
 
-def _pair(a: Ran, b: Ran, count: int, *, first: str, second: str | None, yardstick: bool) -> dict[str, Any]:
-    difference = parity.compare(a.real[:count], b.real[:count])
+def _pair(a: Ran, b: Ran, x: Outputs, task: str, *, first: str, second: str | None, yardstick: bool) -> dict[str, Any]:
+    difference = parity.compare(a.real[: len(x)], b.real[: len(x)], task=task, inputs=x)
     scale = a.outputs[0]["scale"]
     return {
         "a": {"file": a.file, "runtime": a.runtime, "kernels": first},

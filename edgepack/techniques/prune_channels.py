@@ -204,12 +204,16 @@ def _narrowed(traced: _Traced, keep: "Keep", exclude: tuple[str, ...]) -> _Trace
 
 
 def _scores(traced: _Traced, data: "Dataset", config: Config) -> "Scores":
+    from edgepack import extensions
     from edgepack.channels import importance
     from edgepack.channels.gradients import gradients
+    from edgepack.training.config import Training
 
     if config.importance == "taylor":
         x = data.calibration(config.calibration_samples)
-        batches = gradients(traced.model, traced.channels, x, data.targets("train", len(x)))
+        task = extensions.load("edgepack.tasks", data.task)
+        targets = task.targets(x, data.targets("train", len(x)))
+        batches = gradients(traced.model, traced.channels, x, targets, task.loss(traced.model, Training()))
         return importance.taylor(traced.graph, traced.channels, batches)
     measure = importance.l1 if config.importance == "l1" else importance.batch_norm
     return measure(traced.graph, traced.channels, traced.groups)

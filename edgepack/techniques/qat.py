@@ -77,12 +77,12 @@ def apply(model: Any, data: "Dataset", config: Config, *, context: TechniqueCont
             config,
             context,
             label="qat",
-            callbacks=[monitor(quantised, watched, context.progress)] if config.monitor else [],
+            callbacks=[monitor(quantised, watched, context.progress, data.task)] if config.monitor else [],
         )
     _require_moved(quantised, watched, ranges)
     # The epoch that was kept has been evaluated and converted already.
     after = trained.kept or evaluate(quantised, data)
-    found = trained.kept or (gap(quantised, watched).figures() if config.monitor else {})
+    found = trained.kept or (gap(quantised, watched, data.task).figures() if config.monitor else {})
     return TechniqueResult(
         model=quantised,
         quantised=True,

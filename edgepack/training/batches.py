@@ -6,6 +6,7 @@ never stopped.
 
 from typing import Any
 
+from edgepack import extensions
 from edgepack.contracts import Span
 from edgepack.dataset import Dataset
 from edgepack.errors import RecipeError
@@ -32,9 +33,9 @@ def span_of(data: Dataset, training: Training, epochs: int, *, replicas: int = 1
 def training_batches(
     data: Dataset, training: Training, *, seed: int, outputs: int, span: Span, first_epoch: int = 0, replicas: int = 1
 ) -> Any:
-    """Shuffled, augmented batches of all epochs, one after the other: inputs float32 (batch, ...), labels.
+    """Shuffled, augmented batches of all epochs, one after the other: inputs float32 (batch, ...), targets of the task.
 
-    Labels are int64 (batch,), or with mixup their shares float32 (batch, outputs).
+    Labels of classes are int64 (batch,), or with mixup their shares float32 (batch, outputs).
 
     Args:
         data: Samples; the training split is used.
@@ -49,6 +50,7 @@ def training_batches(
 
     x, y = tf.constant(data.train.x[:]), tf.constant(data.targets("train"))
     scale, offset = data.preprocessing.scale, data.preprocessing.offset
+    targets = extensions.load("edgepack.tasks", data.task).targets
     augment = augmentation(training.augment, data.input_shape)
     count = len(data.train.y) // replicas * replicas or len(data.train.y)
     if training.mixup and any(column.type == "category" for column in data.columns):
@@ -67,7 +69,9 @@ def training_batches(
         seeds = tf.stack([tf.constant(seed, tf.int64), step])
         images = tf.cast(tf.gather(x, indices), tf.float32) * scale + offset
         images, labels = augment(images, seeds), tf.gather(y, indices)
-        return mix(images, tf.one_hot(labels, outputs), training.mixup, seeds) if training.mixup else (images, labels)
+        if training.mixup:
+            return mix(images, tf.one_hot(labels, outputs), training.mixup, seeds)
+        return images, targets(images, labels)
 
     epochs = tf.data.Dataset.range(first_epoch, span.epochs)
     batches = epochs.flat_map(one_epoch).map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
@@ -75,7 +79,7 @@ def training_batches(
 
 
 def evaluation_batches(data: Dataset, split: str, batch_size: int = 512, *, outputs: int | None = None) -> Any:
-    """Batches of a split in file order, not augmented.
+    """Batches of those samples of a split that the task learns, in file order, not augmented.
 
     Args:
         data: Samples.
@@ -85,12 +89,13 @@ def evaluation_batches(data: Dataset, split: str, batch_size: int = 512, *, outp
     """
     import tensorflow as tf
 
-    samples = getattr(data, split)
-    rows = tf.data.Dataset.from_tensor_slices((samples.x[:], data.targets(split)))  # type: ignore[arg-type]
+    task = extensions.load("edgepack.tasks", data.task)
+    samples = task.learnable(data, split)
+    rows = tf.data.Dataset.from_tensor_slices((samples.x[:], samples.y.astype("int64")))
 
     def batch(raw: Any, labels: Any) -> tuple[Any, Any]:
         images = tf.cast(raw, tf.float32) * data.preprocessing.scale + data.preprocessing.offset
-        return images, labels if outputs is None else tf.one_hot(labels, outputs)
+        return images, task.targets(images, labels) if outputs is None else tf.one_hot(labels, outputs)
 
     return rows.batch(batch_size).map(batch).prefetch(tf.data.AUTOTUNE)
 

@@ -63,6 +63,27 @@ def put_back(copy: Any, model: Any) -> Any:
     return PutBack()
 
 
+def judge(figure: Callable[[], float]) -> Any:
+    """A callback that adds a figure of merit to each epoch as ``val_accuracy``, where no tf_keras metric measures it.
+
+    It is measured as a validation ends, while averaged weights are in place: this callback stands before theirs.
+    """
+    import tf_keras
+
+    class Judge(tf_keras.callbacks.Callback):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.figure = 0.0
+
+        def on_test_end(self, logs: Any = None) -> None:
+            self.figure = figure()
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            logs["val_accuracy"] = self.figure
+
+    return Judge()
+
+
 def best_weights(weights: Callable[[], list[Any]], from_epoch: int) -> Any:
     """A callback that keeps the weights of the best epoch: highest validation accuracy, then lowest validation loss.
 
@@ -138,8 +159,8 @@ def curve(patience: int | None) -> Any:
     return Curve()
 
 
-def reporter(progress: Progress, label: str, span: Span) -> Any:
-    """A callback that tells how far the training is, about twice a second."""
+def reporter(progress: Progress, label: str, span: Span, merit: str) -> Any:
+    """A callback that tells how far the training is, about twice a second; ``merit`` names the figure of merit."""
     import tf_keras
 
     class Reporter(tf_keras.callbacks.Callback):  # type: ignore[misc]
@@ -160,7 +181,7 @@ def reporter(progress: Progress, label: str, span: Span) -> Any:
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             logs = logs or {}
-            self.text = f"epoch {epoch + 1}/{span.epochs}, validation accuracy {logs.get('val_accuracy', 0):.4f}"
+            self.text = f"epoch {epoch + 1}/{span.epochs}, validation {merit} {logs.get('val_accuracy', 0):.4f}"
             self._tell((epoch + 1) * span.steps_per_epoch)
 
         def _tell(self, done: int) -> None:

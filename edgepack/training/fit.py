@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from edgepack.contracts import Progress, ScheduleConfig
+from edgepack import extensions
+from edgepack.contracts import Progress, ScheduleConfig, Task
 from edgepack.dataset import Dataset, preprocess
 from edgepack.errors import RecipeError
+from edgepack.runner import tasks as judges
 from edgepack.training import callbacks as between
 from edgepack.training import checkpoints, course, distribution, optimizers
 from edgepack.training.batches import evaluation_batches, span_of, training_batches
@@ -53,13 +55,14 @@ def fit(
     checkpoint: Path | None = None,
     rate_factors: Mapping[str, float] | None = None,
 ) -> Fitted:
-    """Fit a tf_keras classifier in place and leave it with its best weights.
+    """Fit a tf_keras model in place and leave it with its best weights.
 
-    "Best" is the highest validation accuracy, then the lowest validation loss, from epoch ``best_from_epoch`` on
-    (0-based): a pruning step must not fall back to weights from before its final sparsity.
+    "Best" is the highest validation accuracy, or whatever else the task's figure of merit is, then the lowest
+    validation loss, from epoch ``best_from_epoch`` on (0-based): a pruning step must not fall back to weights from
+    before its final sparsity.
 
     Args:
-        model: tf_keras model; input float32 (batch, ...), output (batch, classes).
+        model: tf_keras model; input float32 (batch, ...), output (batch, ...) as the task wants it.
         data: Samples; only the training and validation splits are used.
         training: Everything else: batch size, optimizer, warm-up, regularisation, augmentation, averaging, patience,
             precision, devices.
@@ -94,13 +97,9 @@ def fit(
         trained = taught if lesson is None else student(taught, lesson, probabilities=ends_with_softmax)
         if training.l1 or training.l2:
             trained = _penalised(taught, trained, training.l1, training.l2)
-        compile_model(
-            trained,
-            training,
-            [rate(s) for s in steps],
-            [momentum(s) for s in steps] if momentum else None,
-            None if rate_factors is None else by_variable(taught, rate_factors),
-        )
+        momenta = [momentum(step) for step in steps] if momentum else None
+        factors = None if rate_factors is None else by_variable(taught, rate_factors)
+        compile_model(trained, data.task, training, [rate(step) for step in steps], momenta, factors)
         averaged = between.averaging(taught, training.averaging) if training.averaging else None
         best = between.best_weights(_validated(taught, averaged), best_from_epoch)
         first, keeper = 0, []
@@ -118,7 +117,11 @@ def fit(
         else:
             batches, validation = distribution.spread(batches), distribution.spread(validation)
         if first < epochs and not curve.ended:
-            own = [*([averaged] if averaged else []), curve, best, *keeper, between.reporter(progress, label, span)]
+            merit = judges.load(data.task).METRIC.replace("_", " ")
+            judged = [] if _task(data).METRICS else [between.judge(lambda: figure_of_merit(model, data, taught))]
+            told = between.reporter(progress, label, span, merit)
+            own = [*([averaged] if averaged else []), curve, best, *keeper, told]
+            put_back = [] if taught is model else [between.put_back(taught, model)]
             with seeded(taught, seed, trained.optimizer.iterations):
                 trained.fit(
                     batches,
@@ -127,7 +130,7 @@ def fit(
                     initial_epoch=first,
                     epochs=epochs,
                     verbose=0,
-                    callbacks=[*([] if taught is model else [between.put_back(taught, model)]), *callbacks, *own],
+                    callbacks=[*judged, *put_back, *callbacks, *own],
                 )
     if best.weights is not None:
         model.set_weights(best.weights)
@@ -137,17 +140,37 @@ def fit(
 
 
 def evaluate(model: Any, data: Dataset) -> dict[str, float]:
-    """Loss and accuracy of a compiled or uncompiled classifier on the validation split."""
-    model.compile(loss=_loss(0.0, logits=not ends_with_softmax(model)), metrics=["accuracy"])
-    loss, accuracy = model.evaluate(evaluation_batches(data, "validation"), verbose=0)
-    return {"val_loss": float(loss), "val_accuracy": float(accuracy)}
+    """Loss and figure of merit, called accuracy, of a compiled or uncompiled model on the validation split."""
+    task = _task(data)
+    model.compile(loss=task.loss(model, Training()), metrics=list(task.METRICS))
+    found = model.evaluate(evaluation_batches(data, "validation"), verbose=0, return_dict=True)
+    accuracy = found["accuracy"] if "accuracy" in found else figure_of_merit(model, data)
+    return {"val_loss": float(found["loss"]), "val_accuracy": float(accuracy)}
+
+
+def figure_of_merit(model: Any, data: Dataset, trained: Any = None) -> float:
+    """What the task's judge says of a model's outputs for the validation split, in [0, 1]; higher is better.
+
+    Args:
+        model: tf_keras model.
+        data: Samples.
+        trained: A copy of the model whose weights it gets before; None = it has them.
+    """
+    import numpy as np
+
+    if trained is not None and trained is not model:
+        model.set_weights(trained.get_weights())
+    x = data.inputs("validation")
+    # Called and not told to predict: that would not do inside the training of a copy on several devices.
+    parts = [np.asarray(model(x[start : start + 512], training=False)) for start in range(0, len(x), 512)]
+    return judges.load(data.task).figure(np.concatenate(parts), x, data.targets("validation"))
 
 
 def check_fits(model: Any, data: Dataset) -> None:
     """Compare a model's input and output with the data.
 
     Raises:
-        RecipeError: Several inputs or outputs, another input shape, too few outputs for the classes.
+        RecipeError: Several inputs or outputs, another input shape, outputs that are no answers to the task.
     """
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise RecipeError(
@@ -164,62 +187,39 @@ def check_fits(model: Any, data: Dataset) -> None:
             f"the model {model.name!r} takes inputs of shape {expected}, but the data have {data.input_shape}",
             fix="change the model's input, or the data's shape (image_shape, size)",
         )
-    outputs = tuple(model.outputs[0].shape[1:])
-    if len(outputs) != 1 or (outputs[0] is not None and outputs[0] < data.classes):
-        raise RecipeError(
-            f"the model {model.name!r} gives outputs of shape {outputs}, but the data have {data.classes} classes",
-            fix="give the model one output per class (model.new_head does), or correct data.labels",
-        )
+    _task(data).check_outputs(model, data)
 
 
 def compile_model(
     model: Any,
+    task: str,
     training: Training,
     rates: Sequence[float],
     momenta: Sequence[float] | None = None,
     factors: Mapping[str, float] | None = None,
 ) -> None:
-    """Compile for sparse integer labels; logits are recognised by the absence of a final softmax.
+    """Compile for the targets of a task.
 
     Args:
-        model: tf_keras classifier.
+        model: tf_keras model.
+        task: Says which loss and which metrics.
         training: Optimizer, loss, precision.
         rates: Learning rate of each step.
         momenta: Momentum of each step; None = the optimizer's own.
         factors: Of the learning rate, as `rates.by_variable` gives them; None = 1 for all.
     """
-    loss = _loss(training.label_smoothing, logits=not ends_with_softmax(model), shares=bool(training.mixup))
+    module = extensions.load("edgepack.tasks", task)
     model.compile(
         optimizers.make(training, rates, momenta, factors),
-        loss,
-        metrics=["accuracy"],
+        module.loss(model, training),
+        metrics=list(module.METRICS),
         jit_compile=training.xla or None,
         steps_per_execution=training.steps_per_execution,
     )
 
 
-def _loss(smoothing: float, *, logits: bool, shares: bool = False) -> Any:
-    """Cross-entropy with labels of which ``smoothing`` is spread over all classes (1512.00567, section 7).
-
-    Args:
-        smoothing: As a fraction.
-        logits: The model does not end with a softmax.
-        shares: Labels are shares of the outputs (batch, outputs) and not integers (batch,).
-    """
-    import tensorflow as tf
-    import tf_keras
-
-    if shares:
-        return tf_keras.losses.CategoricalCrossentropy(from_logits=logits, label_smoothing=smoothing)
-    if not smoothing:
-        return tf_keras.losses.SparseCategoricalCrossentropy(from_logits=logits)
-
-    class Smoothed(tf_keras.losses.Loss):  # type: ignore[misc] # tf_keras has no type information
-        def call(self, y_true: Any, y_pred: Any) -> Any:
-            labels = tf.one_hot(tf.cast(tf.reshape(y_true, [-1]), tf.int32), tf.shape(y_pred)[-1])
-            return tf_keras.losses.categorical_crossentropy(labels, y_pred, logits, smoothing)
-
-    return Smoothed()
+def _task(data: Dataset) -> Task:
+    return cast("Task", extensions.load("edgepack.tasks", data.task))
 
 
 def _penalised(model: Any, trained: Any, l1: float, l2: float) -> Any:
@@ -259,7 +259,7 @@ def ends_with_softmax(model: Any) -> bool:
 
 
 def predict(model: Any, data: Dataset, split: str, limit: int | None = None) -> Any:
-    """Model outputs of a split: float32 of shape (n, classes)."""
+    """Model outputs of a split: float32 of shape (n, ...)."""
     import numpy as np
 
     samples = getattr(data, split)

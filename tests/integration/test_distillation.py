@@ -270,14 +270,18 @@ def smoothed(data: Dataset) -> Any:
 
 def test_label_smoothing_is_the_loss_of_its_definition() -> None:
     """(1 - e) * cross-entropy + e * the mean over all classes of -log p."""
-    from edgepack.training.fit import _loss
+    from tf_keras import Sequential, layers
 
+    from edgepack.tasks.classification import loss
+
+    ends = [Sequential([layers.InputLayer((5,)), end]) for end in (layers.Activation("linear"), layers.Softmax())]
+    of_logits, of_probabilities = (loss(model, Training(label_smoothing=0.3)) for model in ends)
     rng = np.random.default_rng(0)
     logits, labels = rng.normal(size=(8, 5)).astype(np.float32), rng.integers(0, 5, 8)
     logs = np.log(softmax(logits))
     expected = np.mean(0.7 * -logs[np.arange(8), labels] + 0.3 * -logs.mean(axis=1))
-    assert float(_loss(0.3, logits=True)(labels[:, None], logits)) == pytest.approx(expected, rel=1e-5)
-    assert float(_loss(0.3, logits=False)(labels, softmax(logits))) == pytest.approx(expected, rel=1e-5)
+    assert float(of_logits(labels[:, None], logits)) == pytest.approx(expected, rel=1e-5)
+    assert float(of_probabilities(labels, softmax(logits))) == pytest.approx(expected, rel=1e-5)
 
 
 def test_smoothing_is_seen_in_a_teachers_outputs_and_nowhere_else(data: Dataset, teacher: Any, smoothed: Any) -> None:

@@ -81,7 +81,7 @@ def test_the_example_is_good() -> None:
         ),
         ("format: tflite,", "", "r.yaml:12: 'export.0' must name exactly one of: onnx, tflite", "names above"),
         ("use: qat", "use: [qat]", "r.yaml:10: 'compress.1' must name exactly one of", ""),
-        ("zoo: mlp", "zoo: mpl", "r.yaml:5: 'model': unknown name 'mpl' in zoo; expected one of: ds_cnn", ""),
+        ("zoo: mlp", "zoo: mpl", "r.yaml:5: 'model': unknown name 'mpl' in zoo; expected one of: ", ""),
         # Missing keys.
         ("targets: [linux-amd64-cpu]\n", "", "r.yaml: the key 'targets' is missing", "add 'targets'"),
         (", precision: int8", "", "r.yaml:12: the key 'export.0.precision' is missing", "add 'export.0.precision'"),

@@ -22,10 +22,19 @@ FUNCTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "techniques": {"apply": ("model", "data", "config", "context")},
     "formats": {"convert": ("config", "out", "context")},
     "zoo": {"build": ("config", "input_shape", "classes")},
+    "tasks": {
+        "problems": ("recipe",),
+        "prepare": ("config", "data"),
+        "learnable": ("data", "split"),
+        "targets": ("inputs", "labels"),
+        "loss": ("model", "training"),
+        "check_outputs": ("model", "data"),
+    },
     "transports": {"connect": ("address",)},
     "rewrites": {"apply": ("graph",)},
     "schedules": {"rate": ("config", "peak", "span")},
     "runner/sessions": {"version": ()},
+    "runner/tasks": {"figure": ("outputs", "inputs", "labels"), "agreement": ("reference", "outputs", "inputs")},
 }
 CONFIGS: dict[str, type[BaseModel]] = {
     "data": contracts.DataConfig,
@@ -34,9 +43,10 @@ CONFIGS: dict[str, type[BaseModel]] = {
     "techniques": contracts.TechniqueConfig,
     "formats": contracts.ExportConfig,
     "zoo": Config,
+    "tasks": contracts.TaskConfig,
     "schedules": contracts.ScheduleConfig,
 }
-CHOSEN_BY = {"techniques": "use", "formats": "format", "schedules": "use", "features": "use"}
+CHOSEN_BY = {"techniques": "use", "formats": "format", "schedules": "use", "features": "use", "tasks": "use"}
 
 
 def every(*kinds: str) -> list[Any]:

@@ -236,7 +236,7 @@ def test_before_and_after_are_paired() -> None:
         "a_after": 1,
     }
     step = Step("prune", None, (), metrics, (), precision=None, rewrites=(), warnings=(), footprint=None)
-    assert comparisons(step) == [
+    assert comparisons(step, "accuracy") == [
         ("validation accuracy", "90.00 %", "80.00 %"),
         ("sparsity", None, "50.00 %"),
         ("a", None, "1"),

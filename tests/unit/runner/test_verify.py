@@ -133,3 +133,14 @@ def test_a_single_value_has_no_class_to_agree_on() -> None:
     expected = np.array([[0.5], [0.6]], np.float32)
     assert compare(expected, expected, FLOAT, None)["top1_agreement"] is None
     assert compare(expected + 0.1, expected, FLOAT, TOLERANCE)["top1_agreement"] is None
+
+
+def test_anomalies_are_compared_by_their_scores() -> None:
+    """Inputs of zero, scores 1, 4, 9, 16 and a model that moves the third one below their median of 6.5."""
+    expected, raw = (np.array(values, np.float32)[:, None] for values in ([1, 2, 3, 4], [1, 2, 2.5, 4]))
+    given = {"task": "anomaly", "inputs": np.zeros((4, 1), np.float32)}
+    found = compare(raw, expected, FLOAT, {"max_abs": 0.5, "top1": 0.75}, **given)
+    assert (found["status"], found["top1_agreement"]) == ("ok", 0.75)
+    found = compare(raw, expected, FLOAT, {"max_abs": 0.5, "top1": 0.8}, **given)
+    assert found["reason"] == "the same side of the median score in 75.00% of the samples; expected at least 80.00%"
+    assert compare(expected, expected, FLOAT, None, **given)["top1_agreement"] == 1.0

@@ -28,11 +28,6 @@ def test_equal_outputs_have_no_noise_to_speak_of() -> None:
     assert parity.compare(np.zeros_like(A), A).sqnr_db is None
 
 
-def test_accuracy_by_hand() -> None:
-    assert parity.accuracy(A, np.array([0, 1, 1])) == pytest.approx(2 / 3)
-    assert parity.accuracy(B, np.array([0, 1, 1])) == 1.0
-
-
 @pytest.mark.parametrize(("largest", "limit"), [(1, 1e-3), (100, 0.1), (-100, 0.1), (0.01, 1e-3)])
 def test_float_files_may_differ_by_a_thousandth_of_the_largest_output(largest: float, limit: float) -> None:
     reference = np.array([[largest, 0], [0, largest / 2]], np.float32)
