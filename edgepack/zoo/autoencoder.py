@@ -18,6 +18,7 @@ class Config(config.Config):
         (128, 128, 128, 128), description="width of each layer before the bottleneck, and in reverse behind it"
     )
     bottleneck: PositiveInt = Field(8, description="width of the narrowest layer")
+    batch_normalization: bool = Field(True, description="BatchNormalization before each ReLU")
 
 
 def build(config: Config, *, input_shape: tuple[int, ...], classes: int | None) -> Any:
@@ -26,7 +27,7 @@ def build(config: Config, *, input_shape: tuple[int, ...], classes: int | None) 
     Dense, BatchNormalization, ReLU; the last layer gives the values of the input, without any of these.
 
     Args:
-        config: Widths; the defaults give the reference's 269,992 parameters for 640 values.
+        config: Widths, BatchNormalization; the defaults give the reference's 269,992 parameters for 640 values.
         input_shape: Samples of more than one axis are flattened, and given back in their shape.
         classes: Not used.
     """
@@ -40,7 +41,8 @@ def build(config: Config, *, input_shape: tuple[int, ...], classes: int | None) 
     names += ["bottleneck", *(f"decoder{index}" for index in range(len(config.units)))]
     for name, units in zip(names, (*config.units, config.bottleneck, *reversed(config.units)), strict=True):
         model.add(layers.Dense(units, name=name))
-        model.add(layers.BatchNormalization(name=f"{name}_bn"))
+        if config.batch_normalization:
+            model.add(layers.BatchNormalization(name=f"{name}_bn"))
         model.add(layers.ReLU(name=f"{name}_relu"))
     model.add(layers.Dense(math.prod(input_shape), name="output"))
     if len(input_shape) > 1:

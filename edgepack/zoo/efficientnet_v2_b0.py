@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from pydantic import Field, NonNegativeFloat
+
 from edgepack import config
 from edgepack.zoo import _applications
 from edgepack.zoo._reference import Reference
@@ -10,14 +12,18 @@ REFERENCES = (Reference("EfficientNetV2-B0", (224, 224, 3), 1000, 7_200_312, 718
 
 
 class Config(config.Config):
-    """Arguments of `build`: none."""
+    """Arguments of `build`."""
+
+    dropout: NonNegativeFloat = Field(0.2, lt=1, description="dropout before the classifier, as a fraction")
 
 
 def build(config: Config, *, input_shape: tuple[int, ...], classes: int) -> Any:
     """Build EfficientNetV2-B0 (2104.00298) for images of at least 32x32; it takes values from -1 to 1."""
-    return _applications.build(
+    model = _applications.build(
         "EfficientNetV2B0", input_shape=input_shape, classes=classes, include_preprocessing=False
     )
+    model.get_layer("top_dropout").rate = config.dropout  # the function has no argument for it
+    return model
 
 
 def imagenet(config: Config, *, input_shape: tuple[int, ...]) -> _applications.Published:

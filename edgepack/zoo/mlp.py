@@ -15,6 +15,7 @@ class Config(config.Config):
 
     units: tuple[PositiveInt, ...] = Field((64, 32), description="width of each hidden layer")
     dropout: NonNegativeFloat = Field(0.0, lt=1, description="dropout after each hidden layer, as a fraction")
+    batch_normalization: bool = Field(False, description="BatchNormalization before each ReLU")
 
 
 def build(config: Config, *, input_shape: tuple[int, ...], classes: int) -> Any:
@@ -26,7 +27,12 @@ def build(config: Config, *, input_shape: tuple[int, ...], classes: int) -> Any:
     if len(input_shape) > 1:
         model.add(layers.Flatten(name="flatten"))
     for index, units in enumerate(config.units):
-        model.add(layers.Dense(units, activation="relu", name=f"hidden{index}"))
+        if config.batch_normalization:
+            model.add(layers.Dense(units, use_bias=False, name=f"hidden{index}"))
+            model.add(layers.BatchNormalization(name=f"hidden{index}_bn"))
+            model.add(layers.ReLU(name=f"hidden{index}_relu"))
+        else:
+            model.add(layers.Dense(units, activation="relu", name=f"hidden{index}"))
         if config.dropout:
             model.add(layers.Dropout(config.dropout, name=f"dropout{index}"))
     model.add(layers.Dense(classes, name="classifier"))

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import Field, PositiveFloat
+from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from edgepack import config
 from edgepack.zoo import _applications
@@ -15,11 +15,19 @@ class Config(config.Config):
     """Arguments of `build`."""
 
     width: PositiveFloat = Field(1.0, le=4, description="factor of all filters: 0.35 to 1.4 in the paper")
+    dropout: NonNegativeFloat = Field(0.0, lt=1, description="dropout before the classifier, as a fraction")
 
 
 def build(config: Config, *, input_shape: tuple[int, ...], classes: int) -> Any:
     """Build MobileNetV2 (1801.04381) for images of at least 32x32; it takes values from -1 to 1."""
-    return _applications.build("MobileNetV2", input_shape=input_shape, classes=classes, alpha=config.width)
+    model = _applications.build("MobileNetV2", input_shape=input_shape, classes=classes, alpha=config.width)
+    if not config.dropout:
+        return model
+    from tf_keras import Model, layers
+
+    pool, classifier = model.layers[-2:]
+    x = layers.Dropout(config.dropout, name="dropout")(pool.output)
+    return Model(model.input, layers.Dense.from_config(classifier.get_config())(x), name=model.name)
 
 
 def imagenet(config: Config, *, input_shape: tuple[int, ...]) -> _applications.Published:

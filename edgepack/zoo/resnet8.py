@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from edgepack import config
 from edgepack.zoo._reference import Reference
@@ -14,6 +14,7 @@ class Config(config.Config):
     """Arguments of `build`."""
 
     width: PositiveInt = Field(16, description="filters of the first stage; each later stage has twice as many")
+    dropout: NonNegativeFloat = Field(0.0, lt=1, description="dropout before the classifier, as a fraction")
 
 
 def build(config: Config, *, input_shape: tuple[int, ...], classes: int) -> Any:
@@ -23,7 +24,7 @@ def build(config: Config, *, input_shape: tuple[int, ...], classes: int) -> Any:
     have no BatchNormalization.
 
     Args:
-        config: Width; 16 gives the reference's 78,666 parameters for 32x32x3 inputs and 10 classes.
+        config: Width, dropout; width 16 gives the reference's 78,666 parameters for 32x32x3 inputs and 10 classes.
         input_shape: (height, width, channels).
         classes: Outputs of the softmax.
     """
@@ -46,5 +47,7 @@ def build(config: Config, *, input_shape: tuple[int, ...], classes: int) -> Any:
         x = layers.Add(name=f"{name}_add")([x, y])
         x = layers.ReLU(name=f"{name}_relu")(x)
     x = layers.GlobalAveragePooling2D(name="pool")(x)
+    if config.dropout:
+        x = layers.Dropout(config.dropout, name="dropout")(x)
     x = layers.Dense(classes, name="classifier")(x)
     return Model(inputs, layers.Softmax(name="softmax")(x), name="resnet8")

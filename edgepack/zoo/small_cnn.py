@@ -15,13 +15,14 @@ class Config(config.Config):
 
     filters: tuple[PositiveInt, ...] = Field((16, 32), description="filters of each 3x3 convolution")
     dropout: NonNegativeFloat = Field(0.0, lt=1, description="dropout before the classifier, as a fraction")
+    batch_normalization: bool = Field(True, description="BatchNormalization behind each convolution; without, a bias")
 
 
 def build(config: Config, *, input_shape: tuple[int, ...], classes: int) -> Any:
     """Build convolution, BatchNormalization, ReLU blocks; the second and later ones halve the image.
 
     Args:
-        config: Filters and dropout.
+        config: Filters, dropout, BatchNormalization.
         input_shape: (height, width, channels).
         classes: Outputs of the softmax.
     """
@@ -30,9 +31,10 @@ def build(config: Config, *, input_shape: tuple[int, ...], classes: int) -> Any:
     model = Sequential(name="small_cnn")
     model.add(layers.InputLayer(input_shape, name="image"))
     for index, filters in enumerate(config.filters):
-        stride = 1 if index == 0 else 2
-        model.add(layers.Conv2D(filters, 3, strides=stride, padding="same", use_bias=False, name=f"conv{index}"))
-        model.add(layers.BatchNormalization(name=f"conv{index}_bn"))
+        stride, bias = 1 if index == 0 else 2, not config.batch_normalization
+        model.add(layers.Conv2D(filters, 3, strides=stride, padding="same", use_bias=bias, name=f"conv{index}"))
+        if config.batch_normalization:
+            model.add(layers.BatchNormalization(name=f"conv{index}_bn"))
         model.add(layers.ReLU(name=f"conv{index}_relu"))
     model.add(layers.GlobalAveragePooling2D(name="pool"))
     if config.dropout:
