@@ -86,7 +86,7 @@ def make(chosen: Recipe, base: Path, folder: Path) -> Made:
 
     data = prepare(chosen, base).data
     tf_keras.utils.set_random_seed(0)
-    model, _ = fresh_model(Request(chosen, base, folder, {}, False, lambda _: None), data)
+    model = fresh_model(Request(chosen, base, folder, {}, False, lambda _: None), data).model
     fit(
         model,
         data,
