@@ -45,8 +45,8 @@ def tabulate(data: Dataset, source: Sequence[SourceColumn] | None, config: DataC
         seed: The recipe's seed.
 
     Raises:
-        RecipeError: The samples are no table, a class has no training sample, a column is unknown or has one value
-            in all training samples, or none is left.
+        RecipeError: The samples are no table, a column is unknown or has one value in all training samples,
+            or none is left.
     """
     _check_table(data, config)
     settings = config.table or TableConfig()
@@ -95,12 +95,6 @@ def _check_table(data: Dataset, config: DataConfig) -> None:
         raise RecipeError(
             f"{key} needs a table, samples of shape (columns,), but the samples have the shape {data.input_shape}",
             fix=f"drop {key}, or give flat samples (without image_shape)",
-        )
-    missing = np.flatnonzero(np.bincount(data.targets("train"), minlength=data.classes) == 0)
-    if missing.size:
-        raise RecipeError(
-            f"data: no training sample is of the class {data.labels[missing[0]]!r}, of {len(data.train.y)}",
-            fix="give more samples of it, drop it, or try another seed or a smaller data.split",
         )
 
 

@@ -56,7 +56,8 @@ def split(raw: RawData, config: DataConfig, *, seed: int) -> Dataset:
     """Check the samples, then divide what has no split yet, shuffled by ``seed``.
 
     Raises:
-        RecipeError: Labels that are no classes, values that are not finite, splits without samples.
+        RecipeError: Labels that are no classes, values that are not finite, splits without samples, classes without a
+            training sample.
     """
     labels = config.labels or raw.labels
     for name, part in (("train", raw.train), ("validation", raw.validation), ("test", raw.test)):
@@ -88,6 +89,12 @@ def split(raw: RawData, config: DataConfig, *, seed: int) -> Dataset:
             raise RecipeError(
                 f"data: the {name} split holds no sample of {count}", fix="add samples, or enlarge data.split"
             )
+    missing = np.flatnonzero(np.bincount(data.train.y, minlength=len(labels)) == 0)
+    if missing.size:
+        raise RecipeError(
+            f"data: no training sample is of the class {labels[missing[0]]!r}, of {len(data.train.y)}",
+            fix="give more samples of it, drop it, or try another seed or a smaller data.split",
+        )
     return data
 
 

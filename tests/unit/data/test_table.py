@@ -94,11 +94,6 @@ def test_what_cannot_be_a_table_is_refused() -> None:
             "at least one",
         ),
         (
-            {"train": [[1], [2]], "held_out": [[1]], "y": [0, 0]},
-            "no training sample is of the class 'yes', of 2",
-            "split",
-        ),
-        (
             {"train": [[1], [2]], "held_out": [[1]], "table": {"columns": {"x": {"type": "number"}}}},
             "data.table.columns: the table has no column 'x'; its columns are: x0",
             "did you mean 'x0'?",

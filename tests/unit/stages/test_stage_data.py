@@ -29,7 +29,7 @@ def members(data: Dataset) -> dict[str, set[int]]:
 
 
 @given(
-    count=st.integers(10, 300),
+    count=st.integers(100, 300),  # so many that no class is left out by chance
     validation=st.floats(0.11, 0.4),
     test=st.floats(0.11, 0.4),
     seed=st.integers(0, 2**31 - 1),
@@ -103,6 +103,7 @@ def with_label(label: int) -> Any:
         ({"y": np.array(["a"] * 12)}, "train labels are <U1; expected integer classes"),
         ({"x": np.array([["text"]] * 12)}, "train samples are <U4; expected numbers"),
         ({"x": np.zeros((0, 4)), "y": np.zeros(0, int)}, "the train split holds no sample of 0"),
+        ({"y": np.arange(12) % 2}, "no training sample is of the class 'c', of "),
     ],
 )
 def test_bad_samples_are_named(parts: dict[str, Any], message: str) -> None:
