@@ -226,6 +226,7 @@ def turn(kind: str) -> dict[str, float]:
     """Train the example's ResNet-8 for a few epochs, in one of two ways; seconds of the training alone."""
     from edgepack.schedules import one_cycle
     from edgepack.stages.determinism import make_deterministic
+    from edgepack.training.checkpoints import Place
     from edgepack.training.config import Augment, Training
     from edgepack.training.fit import fit
     from edgepack.zoo import resnet8
@@ -248,7 +249,7 @@ def turn(kind: str) -> dict[str, float]:
             seed=0,
             progress=lambda _: None,
             label="cost",
-            checkpoint=WORK / f"checkpoint-{os.getpid()}",
+            place=Place(WORK / f"checkpoint-{os.getpid()}", WORK / f"log-{os.getpid()}"),
         )
     return {"seconds": time.monotonic() - start}
 

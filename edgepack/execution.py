@@ -4,9 +4,10 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from edgepack import store, worker
+from edgepack import store, training_logs, worker
 from edgepack.events import Observer
 from edgepack.plan import Plan
 from edgepack.stages.request import Request
@@ -35,8 +36,12 @@ class Execution:
         code: Sequence[str],
         packages: Sequence[str],
         options: Mapping[str, Any] | None = None,
+        log: str = "",
     ) -> Entry:
-        """Find or make one stage's result; ``family`` is the stage of the command line that it belongs to."""
+        """Find or make one stage's result.
+
+        ``family`` is the stage of the command line that it belongs to, ``log`` the folder of its trainings' logs.
+        """
         digests = {key: entry.digest for key, entry in inputs.items()}
         seed = self.plan.recipe.seed
         key = key_of(module, config, digests, code_digest(*code), versions(*packages), seed, self.plan.smoke)
@@ -45,8 +50,11 @@ class Execution:
             self.store.forget(folder_name, key)
         entry = self.store.find(folder_name, key)
         cached = entry is not None
+        logs = self.plan.run_folder / training_logs.FOLDER / log if log else None
         if entry is None:
-            entry = self._work(name, module, folder_name, key, label, inputs, options or {})
+            entry = self._work(name, module, folder_name, key, label, inputs, options or {}, logs)
+        elif logs:
+            training_logs.found(logs, entry.path.name)
         note = "" if cached else str(entry.figures.get("note", ""))
         self.observer.finished(name, label, seconds=entry.seconds, cached=cached, peak_mib=entry.peak_mib, note=note)
         self.record(name, label=label, seconds=entry.seconds, cached=cached, peak_mib=entry.peak_mib)
@@ -61,13 +69,16 @@ class Execution:
         label: str,
         inputs: Mapping[str, Entry],
         options: Mapping[str, Any],
+        logs: Path | None,
     ) -> Entry:
         self.worked = True
         self.observer.started(name, label)
         start = time.monotonic()
         with store.explain_os_errors(self.plan.run_folder):
-            logs = self.plan.run_folder / "logs"
-            logs.mkdir(exist_ok=True)
+            output = self.plan.run_folder / "logs"
+            output.mkdir(exist_ok=True)
+            if logs:
+                training_logs.begin(logs)
             temporary = self.store.begin(folder_name, key)
             request = Request(
                 recipe=self.plan.recipe,
@@ -77,11 +88,14 @@ class Execution:
                 smoke=self.plan.smoke,
                 progress=lambda event: self.observer.progress(name, event),
                 checkpoints=self.store.checkpoints(folder_name, key).resolve(),
+                logs=logs.resolve() if logs else None,
                 options=options,
             )
             try:
-                done = worker.call(module, request, log_path=logs / f"{folder_name}.log")
+                done = worker.call(module, request, log_path=output / f"{folder_name}.log")
                 seconds = round(time.monotonic() - start, 3)
+                if logs:
+                    training_logs.end(logs, f"{folder_name}-{key}")
                 return self.store.commit(
                     folder_name, key, temporary, seconds=seconds, figures=done.figures, peak_mib=done.peak_mib
                 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgepack import delivery, extensions, promises, steps, store
+from edgepack import delivery, extensions, promises, steps, store, training_logs
 from edgepack.contracts import Precision
 from edgepack.environment import describe
 from edgepack.errors import EdgepackError, RecipeError
@@ -69,6 +69,7 @@ def run(plan: Plan, observer: Observer | None = None, *, only_trains: bool = Fal
     with keeper.locked():
         work = Execution(plan, keeper, observer or Silent())
         errors: list[EdgepackError] = []
+        training_logs.drop_others(plan.run_folder, ("train", *steps.labels(plan.recipe)))
         data = _data(work)
         trained = _train(work, data) if plan.runs("train") else None
         weighed = _footprint(work, data, trained, label="float") if trained and plan.runs("compress") else None
@@ -161,6 +162,7 @@ def _train(work: Execution, data: Entry) -> Entry:
         inputs={"data": data},
         code=TRAINING_CODE,
         packages=TRAINING_PACKAGES,
+        log="train",
     )
     for warning in json.loads((trained.path / "training.json").read_text())["warnings"]:
         work.observer.warned("train", "", warning)
@@ -181,9 +183,8 @@ def _compress(work: Execution, data: Entry, trained: Entry) -> list[Step]:
     recipe = work.plan.recipe
     done: list[Step] = []
     model = last_float = trained
-    for index, config in enumerate(recipe.compress):
+    for index, (config, label) in enumerate(zip(recipe.compress, steps.labels(recipe), strict=True)):
         technique = extensions.name_of(config)
-        label = f"{index + 1}-{technique}"
         made = work.stage(
             "compress",
             "edgepack.stages.compress",
@@ -219,6 +220,7 @@ def _compress(work: Execution, data: Entry, trained: Entry) -> list[Step]:
             ),
             packages=("tensorflow", "tf-keras", "tensorflow-model-optimization", "ai-edge-litert", "numpy"),
             options={"step": index},
+            log=label,
         )
         record = json.loads((made.path / "step.json").read_text())
         for warning in record["warnings"]:

@@ -9,6 +9,11 @@ from edgepack.errors import RecipeError
 from edgepack.recipe import Recipe
 
 
+def labels(recipe: Recipe) -> tuple[str, ...]:
+    """What each step is called where files and messages tell steps apart: its place, from 1 on, and its technique."""
+    return tuple(f"{number}-{extensions.name_of(config)}" for number, config in enumerate(recipe.compress, 1))
+
+
 def precision_of(config: object) -> Precision | None:
     """The number format that a post-training step stands for; None for a step that makes a new model."""
     precision: Precision | None = getattr(_module(config), "PRECISION", None)

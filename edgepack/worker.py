@@ -64,6 +64,7 @@ def call(module: str, request: Request, *, log_path: Path) -> Done:
         "inputs": {name: str(path) for name, path in request.inputs.items()},
         "smoke": request.smoke,
         "checkpoints": str(request.checkpoints) if request.checkpoints else None,
+        "logs": str(request.logs) if request.logs else None,
         "options": dict(request.options),
     }
     argv = [sys.executable, "-m", "edgepack.worker"]
@@ -140,6 +141,7 @@ def _run(payload: dict[str, Any], send: Any) -> dict[str, Any]:
         smoke=payload["smoke"],
         progress=send,
         checkpoints=Path(payload["checkpoints"]) if payload["checkpoints"] else None,
+        logs=Path(payload["logs"]) if payload["logs"] else None,
         options=payload["options"],
     )
     if isinstance(request.recipe.model, file.Config):

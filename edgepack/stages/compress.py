@@ -37,7 +37,7 @@ def run(request: Request) -> dict[str, Any]:
         base=request.base,
         float_model=request.inputs["trained"] / "model.h5",
         smoke=request.smoke,
-        places=Places(request.checkpoints),
+        places=Places(request.checkpoints, request.logs),
     )
     result = extensions.load("edgepack.techniques", technique).apply(model, data, config, context=context)
     record = {

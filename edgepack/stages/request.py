@@ -16,12 +16,13 @@ class Request:
     Attributes:
         recipe: The resolved recipe.
         base: The recipe's folder; relative paths in it start here.
-        out: Empty folder for the stage's files; nothing is written elsewhere but in ``checkpoints``.
+        out: Empty folder for the stage's files; nothing is written elsewhere but in ``checkpoints`` and ``logs``.
         inputs: Folders of the earlier stages, by stage name.
         smoke: True for a quick pass over a few samples.
         progress: Receives small events while the stage works.
         options: Whatever else the stage needs, JSON-ready.
         checkpoints: Folder for what a stage goes on from after it was stopped; it goes when the stage is complete.
+        logs: Folder of the stage's trainings for TensorBoard; it stays, and is no part of the stage's result.
     """
 
     recipe: Recipe
@@ -32,6 +33,7 @@ class Request:
     progress: Progress
     options: Mapping[str, Any] = field(default_factory=dict)
     checkpoints: Path | None = None
+    logs: Path | None = None
 
 
 class Stage(Protocol):

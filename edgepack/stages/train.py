@@ -50,7 +50,7 @@ def _trained(start: "Start", data: dataset.Dataset, request: Request) -> tuple[A
 
     training, model = request.recipe.training, start.model
     how: dict[str, Any] = {"seed": request.recipe.seed, "progress": request.progress}
-    epochs, places = training.epochs or 0, Places(request.checkpoints)
+    epochs, places = training.epochs or 0, Places(request.checkpoints, request.logs)
     if training.transfer is not None:
         model = transfer.flat(model)
         done = transfer.fine_tune(
@@ -67,7 +67,7 @@ def _trained(start: "Start", data: dataset.Dataset, request: Request) -> tuple[A
         learning_rate=training.learning_rate,
         schedule=training.schedule,
         label="train",
-        checkpoint=places.next(),
+        place=places.next(),
         **how,
     )
     return model, {"curve": fitted.curve}, fitted.data_wait

@@ -95,7 +95,7 @@ def train(
             callbacks=callbacks,
             best_from_epoch=best_from_epoch,
             lesson=prepared.lesson if prepared else None,
-            checkpoint=context.places.next(),
+            place=context.places.next(),
         )
     kept = fitted.curve[fitted.best_epoch - 1] if fitted.best_epoch else {}
     if prepared is None:

@@ -6,7 +6,7 @@ process. Everything else in a training follows from the seed and the number of t
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +16,50 @@ KEPT = 2
 NAME = "epoch"
 
 
-@dataclass
-class Places:
-    """Where the trainings of one stage, which come in the same order each time, keep their checkpoints.
+@dataclass(frozen=True)
+class Place:
+    """What one training leaves besides the model.
 
     Attributes:
-        folder: Folder of the stage; None = nothing is kept.
-        taken: How many trainings have been given a place.
+        checkpoint: Folder where each finished epoch is kept; training goes on from what is there. None = neither.
+        log: Folder for TensorBoard; None = no log.
     """
 
-    folder: Path | None = None
-    taken: int = 0
+    checkpoint: Path | None = None
+    log: Path | None = None
 
-    def next(self) -> Path | None:
-        """The folder of the next training."""
-        self.taken += 1
-        return None if self.folder is None else self.folder / f"{self.taken:02}"
+
+NOWHERE = Place()
+
+
+@dataclass
+class Places:
+    """Where the trainings of one stage, which come in the same order each time, leave what they leave.
+
+    Attributes:
+        checkpoints: Folder of the stage's checkpoints; None = none are kept.
+        logs: Folder of the stage's logs; None = there are none.
+        taken: Names of the trainings that have been given a place.
+    """
+
+    checkpoints: Path | None = None
+    logs: Path | None = None
+    taken: list[str] = field(default_factory=list)
+
+    def next(self, name: str = "") -> Place:
+        """The place of the next training.
+
+        Args:
+            name: What is trained, where that is not the model of the stage itself. Its log is in a folder of that name;
+                the second training of a name gets the folder ``<name>-2``, of the model itself ``2``.
+        """
+        self.taken.append(name)
+        count = self.taken.count(name)
+        folder = "-".join(part for part in (name, str(count) if count > 1 else "") if part)
+        return Place(
+            None if self.checkpoints is None else self.checkpoints / f"{len(self.taken):02}",
+            None if self.logs is None else self.logs / folder,
+        )
 
 
 @dataclass(frozen=True)

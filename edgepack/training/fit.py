@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
 from edgepack import extensions
@@ -12,7 +11,7 @@ from edgepack.dataset import Dataset, preprocess
 from edgepack.errors import RecipeError
 from edgepack.runner import tasks as judges
 from edgepack.training import callbacks as between
-from edgepack.training import checkpoints, course, distribution, optimizers
+from edgepack.training import checkpoints, course, distribution, optimizers, tensorboard
 from edgepack.training.batches import evaluation_batches, span_of, training_batches
 from edgepack.training.config import Training
 from edgepack.training.distillation import Lesson, student
@@ -52,7 +51,7 @@ def fit(
     callbacks: Sequence[Any] = (),
     best_from_epoch: int = 0,
     lesson: Lesson | None = None,
-    checkpoint: Path | None = None,
+    place: checkpoints.Place = checkpoints.NOWHERE,
     rate_factors: Mapping[str, float] | None = None,
 ) -> Fitted:
     """Fit a tf_keras model in place and leave it with its best weights.
@@ -75,7 +74,7 @@ def fit(
         callbacks: Further tf_keras callbacks, called before edgepack's own.
         best_from_epoch: First epoch whose weights may be kept.
         lesson: Teachers, if the model is to learn from any; the entries of the curve then have ``distillation_loss``.
-        checkpoint: Folder where each finished epoch is kept; training goes on from what is there. None = neither.
+        place: Where finished epochs are kept, from which training goes on, and where its log is written.
         rate_factors: What the learning rate is multiplied by, by the layer's name; None = 1 for all.
 
     Raises:
@@ -102,12 +101,16 @@ def fit(
         compile_model(trained, data.task, training, [rate(step) for step in steps], momenta, factors)
         averaged = between.averaging(taught, training.averaging) if training.averaging else None
         best = between.best_weights(_validated(taught, averaged), best_from_epoch)
-        first, keeper = 0, []
+        first, keepers = 0, []
         curve = between.curve(training.patience)
-        if checkpoint is not None:
+        if place.checkpoint is not None:
             state = checkpoints.State(trained, curve, best, averaged)
-            first, saver = checkpoints.resume(checkpoint, state, lambda found: distribution.agree(strategy, found))
-            keeper.append(saver)
+            first, saver = checkpoints.resume(
+                place.checkpoint, state, lambda found: distribution.agree(strategy, found)
+            )
+            keepers.append(saver)
+        if place.log is not None:
+            keepers.append(tensorboard.log(place.log, curve))
         batches = training_batches(
             data, training, seed=seed, outputs=outputs, span=span, first_epoch=first, replicas=replicas
         )
@@ -120,7 +123,7 @@ def fit(
             merit = judges.load(data.task).METRIC.replace("_", " ")
             judged = [] if _task(data).METRICS else [between.judge(lambda: figure_of_merit(model, data, taught))]
             told = between.reporter(progress, label, span, merit)
-            own = [*([averaged] if averaged else []), curve, best, *keeper, told]
+            own = [*([averaged] if averaged else []), curve, best, *keepers, told]
             put_back = [] if taught is model else [between.put_back(taught, model)]
             with seeded(taught, seed, trained.optimizer.iterations):
                 trained.fit(

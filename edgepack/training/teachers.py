@@ -150,7 +150,7 @@ def _trained(teacher: ZooTeacher, data: "Dataset", context: TechniqueContext, *,
         seed=seed,
         progress=context.progress,
         label=f"teacher {teacher.zoo}",
-        checkpoint=context.places.next(),
+        place=context.places.next(f"teacher-{teacher.zoo}"),
     )
     tf_keras.utils.set_random_seed(context.seed)
     context.made[key] = model

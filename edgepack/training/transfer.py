@@ -58,7 +58,7 @@ def fine_tune(
         seed: Seed of shuffling and augmentation.
         progress: Receives small events.
         smoke: One epoch for each phase.
-        places: Where each phase keeps its checkpoints; None = nowhere.
+        places: Where each phase keeps its checkpoints and its log; None = nowhere.
 
     Raises:
         RecipeError: Stages do not fit the model or the epochs; or the model has no layers with start weights.
@@ -91,7 +91,7 @@ def fine_tune(
             seed=seed + number - 1,
             progress=progress,
             label=f"train, {phase.name}",
-            checkpoint=places.next() if places else None,
+            place=(places or Places()).next(f"phase-{number}"),
             rate_factors=phase.layers,
         )
         past = len(curve)

@@ -53,5 +53,5 @@ def results(folder: Path) -> dict[str, str]:
     return {
         str(path.relative_to(folder)): file_digest(path)
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.parent.name != "logs" and path.name not in (".lock", "run.json")
+        if path.is_file() and not {"logs", "tensorboard"} & set(path.parts) and path.name not in (".lock", "run.json")
     }

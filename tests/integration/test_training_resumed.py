@@ -1,5 +1,6 @@
 """Does a training that was stopped end as if it had never been?"""
 
+import json
 import os
 import signal
 import subprocess
@@ -7,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+import pytest
 from support import ROOT, Edgepack, command
 
 EPOCHS = 5
@@ -30,8 +33,10 @@ targets: [linux-amd64-cpu]
 """
 
 
+# TensorFlow and Keras warn of their own futures on import.
+@pytest.mark.filterwarnings("ignore")
 def test_a_killed_run_goes_on_from_its_last_epoch(tmp_path: Path, edgepack: Edgepack) -> None:
-    """All of it, bit for bit: order, augmentation, mixup, dropout, rates, momentum, averages."""
+    """All of it, bit for bit: order, augmentation, mixup, dropout, rates, momentum, averages; and whole logs."""
     (tmp_path / "recipe.yaml").write_text(RECIPE)
     words = ("run", tmp_path / "recipe.yaml", "--to", "compress")
     whole, broken = tmp_path / "whole", tmp_path / "broken"
@@ -42,11 +47,15 @@ def test_a_killed_run_goes_on_from_its_last_epoch(tmp_path: Path, edgepack: Edge
         assert 1 <= seen < EPOCHS
     done = edgepack(*words, "--out", broken)
     assert done.returncode == 0, done.stderr
-    for stage, record in (("train", "training.json"), ("compress-1-prune", "step.json")):
+    for stage, log, record in (("train", "train", "training.json"), ("compress-1-prune", "1-prune", "step.json")):
         one, two = (next(cache.glob(f"{stage}-*")) for cache in caches)
         assert one.name == two.name
         for name in ("model.h5", record):
             assert (one / name).read_bytes() == (two / name).read_bytes(), name
+        curve = json.loads((one / record).read_text())["curve"]
+        assert len(curve) == EPOCHS
+        for out in (whole, broken):
+            assert _logged(out / "resumed" / "tensorboard" / log) == _expected(curve)
     assert not list(caches[1].glob(".checkpoints-*"))
 
 
@@ -59,6 +68,7 @@ import tf_keras
 from pathlib import Path
 from compressing import digits
 from edgepack.schedules import cosine
+from edgepack.training.checkpoints import Place
 from edgepack.training.config import Training
 from edgepack.training.fit import fit
 from edgepack.zoo import small_cnn
@@ -75,7 +85,7 @@ model = small_cnn.build(small_cnn.Config(filters=(4,)), input_shape=(8, 8, 1), c
 stop = Stop()
 fitted = fit(model, digits(200, 100, 100), Training(batch_size=50), epochs=5, learning_rate=0.01,
              schedule=cosine.Config(), seed=0, progress=lambda _: None, label="test",
-             callbacks=[stop], checkpoint=Path("kept"))
+             callbacks=[stop], place=Place(checkpoint=Path("kept")))
 print(stop.begun, len(fitted.curve), [entry["epoch"] for entry in fitted.curve])
 """
     run = [sys.executable, "-c", script]
@@ -85,6 +95,26 @@ print(stop.begun, len(fitted.curve), [entry["epoch"] for entry in fitted.curve])
     assert not (tmp_path / "kept" / "epoch-1.index").exists()
     second = subprocess.run([*run, "9"], cwd=tmp_path, env=_environment(), capture_output=True, timeout=300, check=True)
     assert second.stdout.decode().split("\n")[-2] == "2 5 [1, 2, 3, 4, 5]"
+
+
+def _expected(curve: list[dict[str, float]]) -> dict[str, list[tuple[int, float]]]:
+    """Figures of a curve by name, in the precision of event files."""
+    names = set(curve[0]) - {"epoch"}
+    return {name: [(int(entry["epoch"]), float(np.float32(entry[name]))) for entry in curve] for name in names}
+
+
+def _logged(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """Scalars in the event files of a folder, in the order in which they were written."""
+    import tensorflow as tf
+
+    found: dict[str, list[tuple[int, float]]] = {}
+    files = [str(path) for path in sorted(folder.glob("events.out.tfevents.*"))]
+    for record in tf.data.TFRecordDataset(files).as_numpy_iterator():
+        event = tf.compat.v1.Event.FromString(record)
+        for value in event.summary.value:
+            assert value.metadata.plugin_data.plugin_name == "scalars"
+            found.setdefault(value.tag, []).append((event.step, float(tf.make_ndarray(value.tensor))))
+    return found
 
 
 def _environment() -> dict[str, str]:

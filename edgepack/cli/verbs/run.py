@@ -82,16 +82,21 @@ def _document(folder: Path, errors: list[dict[str, object]], worked: bool) -> di
 
 
 def _show(folder: Path) -> None:
+    from shlex import quote
+
     from rich.console import Console
 
     from edgepack.report import collect, next_commands
     from edgepack.report.console import rich_table
+    from edgepack.training_logs import FOLDER
 
     report = collect(folder)
     width = None if os.isatty(1) else 140
     out = Console(highlight=False, width=width)
     out.print(rich_table(report))
     out.print(f"\nreport: {folder / 'report.html'}", soft_wrap=True)
+    if (folder / FOLDER).is_dir():
+        out.print(f"curves: tensorboard --logdir {quote(str(folder / FOLDER))}", soft_wrap=True, markup=False)
     out.print("\nnext:")
     for line in next_commands(report):
         out.print(f"  {line}", soft_wrap=True, markup=False)
