@@ -1,4 +1,4 @@
-"""How did accuracy and loss go, epoch by epoch, through training and every compression step?"""
+"""How did accuracy, loss and learning rate go, epoch by epoch, through training and every compression step?"""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,6 +11,41 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 CURVE_INCHES = (4.2, 2.8)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a chart: the field of `Epoch` that it shows, and how it looks."""
+
+    field: str
+    word: str
+    colour: str
+    dashes: str | tuple[float, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One chart: its lines, in the order in which they are drawn; ``factor`` 100 shows fractions as percentages."""
+
+    title: str
+    lines: tuple[Line, ...]
+    factor: float = 1.0
+
+
+def _both(train: str, held_out: str) -> tuple[Line, ...]:
+    return (
+        Line(train, "training", svg.SERIES[1], (0, (3, 2))),
+        Line(held_out, "validation", svg.SERIES[0], "solid"),
+    )
+
+
+def charts(metric: str) -> tuple[Chart, ...]:
+    """The charts of a run whose figure of merit, which curves call accuracy, is ``metric``."""
+    return (
+        Chart(sentence_start(metric), _both("accuracy", "val_accuracy"), 100.0),
+        Chart("Loss", _both("loss", "val_loss")),
+        Chart("Learning rate", (Line("learning_rate", "learning rate", svg.SERIES[2], "solid"),)),
+    )
 
 
 @dataclass(frozen=True)
@@ -29,55 +64,51 @@ def phases(report: Report) -> tuple[Phase, ...]:
 
 
 def curves(report: Report) -> tuple[tuple[str, str], ...]:
-    """(title, inline SVG) of accuracy and of loss over all epochs, as far as they were recorded."""
+    """(title, inline SVG) of each chart over all epochs, as far as its figures were recorded."""
     parts = phases(report)
     found: list[tuple[str, str]] = []
     with svg.style():
-        for title, train, held_out in (
-            (sentence_start(report.metric), "accuracy", "val_accuracy"),
-            ("Loss", "loss", "val_loss"),
-        ):
-            values = [getattr(e, name) for part in parts for e in part.curve for name in (train, held_out)]
+        for chart in charts(report.metric):
+            values = [getattr(e, line.field) for part in parts for e in part.curve for line in chart.lines]
             if all(value is None for value in values):
                 continue
             figure = svg.new_figure(*CURVE_INCHES)
-            tips = _chart(figure.add_subplot(), parts, train, held_out, 100.0 if train == "accuracy" else 1.0)
-            label = f"{title} by epoch, training and validation; " + ", ".join(part.name for part in parts)
-            found.append((title, svg.inline(figure, slug=svg.slug_of("curve", title), label=label, points=tips)))
+            tips = _draw(figure.add_subplot(), parts, chart)
+            words = " and ".join(line.word for line in chart.lines) if len(chart.lines) > 1 else ""
+            label = f"{chart.title} by epoch{f', {words}' if words else ''}; " + ", ".join(part.name for part in parts)
+            slug = svg.slug_of("curve", chart.title)
+            found.append((chart.title, svg.inline(figure, slug=slug, label=label, points=tips)))
     return tuple(found)
 
 
-def _chart(axes: "Axes", parts: tuple[Phase, ...], train: str, held_out: str, factor: float) -> dict[str, str]:
-    """Draw one quantity over all phases; returns the tooltips of the last point of each line."""
+def _draw(axes: "Axes", parts: tuple[Phase, ...], chart: Chart) -> dict[str, str]:
+    """Draw one chart over all phases; returns the tooltips of the last point of each line."""
     from matplotlib.ticker import MaxNLocator
 
     tips: dict[str, str] = {}
     start = 0
     axes.set_xlabel("epoch, counted through all steps")
-    axes.set_ylabel("%" if factor == 100 else "")
+    axes.set_ylabel("%" if chart.factor == 100 else "")
     axes.grid(axis="y")
     axes.spines["left"].set_visible(False)
     axes.tick_params(length=0, axis="y")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     for number, part in enumerate(parts):
-        for name, colour, dashes, word in (
-            (train, svg.SERIES[1], (0, (3, 2)), "training"),
-            (held_out, svg.SERIES[0], "solid", "validation"),
-        ):
+        for line in chart.lines:
             points = [
-                (start + offset, factor * value)
+                (start + offset, chart.factor * value)
                 for offset, epoch in enumerate(part.curve, start=1)
-                if (value := getattr(epoch, name)) is not None
+                if (value := getattr(epoch, line.field)) is not None
             ]
             if not points:
                 continue
             x, y = zip(*points, strict=True)
-            axes.plot(x, y, color=colour, linewidth=1.6, linestyle=dashes, zorder=3)
-            gid = f"end-{number}-{word}"
-            axes.plot(x[-1:], y[-1:], color=colour, marker="o", markersize=4.5, zorder=4, gid=gid)
-            last = f"{percent(y[-1] / 100)} %" if factor == 100 else significant(y[-1])
-            tips[gid] = f"{part.name}: {word} {last} after {len(part.curve)} epochs"
+            axes.plot(x, y, color=line.colour, linewidth=1.6, linestyle=line.dashes, zorder=3)
+            gid = f"end-{number}-{svg.slug_of(line.word)}"
+            axes.plot(x[-1:], y[-1:], color=line.colour, marker="o", markersize=4.5, zorder=4, gid=gid)
+            last = f"{percent(y[-1] / 100)} %" if chart.factor == 100 else significant(y[-1])
+            tips[gid] = f"{part.name}: {line.word} {last} after {len(part.curve)} epochs"
         start += len(part.curve)
         if number + 1 < len(parts):
             axes.axvline(start + 0.5, color=svg.MUTED, linewidth=0.7, linestyle=(0, (2, 3)))

@@ -141,7 +141,7 @@ def test_picture_is_visible_and_nothing_overflows(chromium: str, folder: Path, r
             assert height >= 4
             assert left >= 0
             assert left + width <= page["width"]
-        assert len(page["charts"]) == 3 + 2 + 2
+        assert len(page["charts"]) == 3 + 2 + 3
         for left, _, width, height in page["charts"]:
             assert width >= 300
             assert height >= 100

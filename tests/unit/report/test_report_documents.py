@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from edgepack.errors import MissingError, RecipeError
 from edgepack.report import collect, rows, write
 from edgepack.report.document import from_json, json_schema, to_json
+from edgepack.report.formatting import percent, significant
 from edgepack.report.html import comparisons, metric_text, to_html
 from edgepack.report.markdown import COLUMNS, escape, to_markdown
 from edgepack.report.picture import write_picture
@@ -203,6 +204,22 @@ def test_html_shows_every_part(html: str) -> None:
         "AMD EPYC 7B13, 2 cores",
     ):
         assert text in html
+
+
+def test_learning_curves_end_where_each_phase_ended(html: str, drawn: Path) -> None:
+    run = json.loads((drawn / "run.json").read_text())
+    tips = {tip for name, tip in Page(html).points if name.startswith("curve-")}
+    parts = [("train", run["training"]), *((step["use"], step) for step in run["steps"])]
+    expected = set()
+    for name, part in parts:
+        last, epochs = part["curve"][-1], f"after {len(part['curve'])} epochs"
+        for word, prefix in (("training", ""), ("validation", "val_")):
+            expected.add(f"{name}: {word} {percent(last[f'{prefix}accuracy'])} % {epochs}")
+            expected.add(f"{name}: {word} {significant(last[f'{prefix}loss'])} {epochs}")
+        expected.add(f"{name}: learning rate {significant(last['learning_rate'])} {epochs}")
+    assert tips == expected
+    charts = [label for label in Page(html).charts if " by epoch" in label]
+    assert [label.partition(" by")[0] for label in charts] == ["Accuracy", "Loss", "Learning rate"]
 
 
 def test_html_colours_follow_the_page(html: str) -> None:
