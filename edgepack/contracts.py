@@ -316,6 +316,46 @@ class Technique(Protocol):
         """Compress a tf_keras model and return the new one."""
 
 
+class TrackerConfig(Config):
+    """Keys that every tracker shares."""
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """What a tracker is told of a run.
+
+    Attributes:
+        name: The recipe's name.
+        recipe_sha256: Digest of what decides the results: runs that have the same asked for the same.
+        parameters: The resolved recipe as text; the keys of sections and the numbers of items are joined by dots.
+        curves: Figures of each epoch as (number of the epoch, value), counted from 1 through training and all steps.
+        figures: What came out: of each step, and of each artifact in each runtime of each target.
+        tags: Versions, machine and verdicts.
+        files: Reports and the recipe, by the path at which they are to be found with the tracker.
+        models: Model files, by such a path.
+        folder: The run's folder; what a tracker keeps on this machine is in a folder of its own name there.
+    """
+
+    name: str
+    recipe_sha256: str
+    parameters: Mapping[str, str]
+    curves: Mapping[str, Sequence[tuple[int, float]]]
+    figures: Mapping[str, float]
+    tags: Mapping[str, str]
+    files: Mapping[str, Path]
+    models: Mapping[str, Path]
+    folder: Path
+
+
+class Tracker(Protocol):
+    """A module in ``edgepack/trackers``. It runs in a process of its own, when everything else is done."""
+
+    Config: type[TrackerConfig]
+
+    def track(self, config: Any, run: FinishedRun) -> str:
+        """Log a run and say where; MissingError when that needs something that is not there."""
+
+
 class ExportConfig(Config):
     """Keys that every export shares."""
 

@@ -187,7 +187,7 @@ def _publish(
         "smoke": plan.smoke,
         "task": data["task"],
         "recipe_sha256": plan.recipe.sha256(),
-        "recipe": plan.recipe.resolved(),
+        "recipe": plan.recipe.essence(),
         "target_spec": target.model_dump(mode="json"),
         "data_fingerprint": data["fingerprint"],
         "labels": data["labels"],

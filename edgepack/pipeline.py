@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgepack import delivery, extensions, promises, steps, store, training_logs
+from edgepack import delivery, extensions, promises, steps, store, tracking, training_logs
 from edgepack.contracts import Precision
 from edgepack.environment import describe
 from edgepack.errors import EdgepackError, RecipeError
@@ -90,6 +90,7 @@ def run(plan: Plan, observer: Observer | None = None, *, only_trains: bool = Fal
         _write_run(work, data, trained, weighed, done)
         if verified and plan.runs("report"):
             _report(work)
+            errors += tracking.track(work)
         return Outcome(plan.run_folder, tuple(errors), work.worked)
 
 

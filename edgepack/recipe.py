@@ -11,7 +11,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 
 from edgepack import yamlfile
 from edgepack.config import Config, Extension, validate
-from edgepack.contracts import DataConfig, ExportConfig, ModelConfig, TaskConfig, TechniqueConfig
+from edgepack.contracts import DataConfig, ExportConfig, ModelConfig, TaskConfig, TechniqueConfig, TrackerConfig
 from edgepack.errors import MissingError, RecipeError
 from edgepack.tasks import classification
 from edgepack.training.config import Training
@@ -73,14 +73,21 @@ class Recipe(Config):
     gates: Gates = Field(default_factory=Gates)
     verify: Verify = Field(default_factory=Verify)
     bench: Bench = Field(default_factory=Bench)
+    tracking: tuple[Annotated[TrackerConfig, Extension("edgepack.trackers", by="use")], ...] = Field(
+        (), description="where finished runs are logged, besides the folder of results"
+    )
 
     def resolved(self) -> dict[str, Any]:
         """The recipe as plain JSON data with every default filled in."""
         return self.model_dump(mode="json", serialize_as_any=True)
 
+    def essence(self) -> dict[str, Any]:
+        """What decides the results, and is shipped with them: `resolved` without `tracking`."""
+        return {key: value for key, value in self.resolved().items() if key != "tracking"}
+
     def sha256(self) -> str:
-        """Digest of the resolved recipe; two files that say the same have the same digest."""
-        return hashlib.sha256(json.dumps(self.resolved(), sort_keys=True).encode()).hexdigest()
+        """Digest of `essence`; two files that ask for the same have the same digest."""
+        return hashlib.sha256(json.dumps(self.essence(), sort_keys=True).encode()).hexdigest()
 
 
 Stage = Literal["data", "train", "compress", "export", "verify", "image", "bench", "report"]

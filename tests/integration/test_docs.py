@@ -331,6 +331,20 @@ def _check_columns(copy: Path, flowers: Any) -> None:
     assert "the model takes these 2: x2, x3; 'x2' is missing" in refused.stderr
 
 
+def test_tracker_of_the_guide_is_told_of_a_finished_run(extended: Path, digits_run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "digits"
+    folder.mkdir()
+    for name in ("run.json", "report.json"):
+        shutil.copy(digits_run / name, folder)
+    code = "import sys; from pathlib import Path; from edgepack.trackers import _finished, journal\n"
+    code += "print(journal.track(journal.Config(), _finished.finished_run(Path(sys.argv[1]))))"
+    done = _in_copy(extended, "-c", code, str(folder))
+    assert done.stdout.strip() == str(tmp_path / "journal.jsonl"), done.stderr
+    (line,) = (tmp_path / "journal.jsonl").read_text().splitlines()
+    step = read_json(folder / "run.json")["steps"][0]
+    assert json.loads(line)["1-prune/sparsity"] == step["footprint"]["sparsity"]
+
+
 def test_rewrite_of_the_guide_is_made_and_proved(extended: Path) -> None:
     import tf_keras
     from tf_keras import layers

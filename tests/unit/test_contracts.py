@@ -33,6 +33,7 @@ FUNCTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "transports": {"connect": ("address",)},
     "rewrites": {"apply": ("graph",)},
     "schedules": {"rate": ("config", "peak", "span")},
+    "trackers": {"track": ("config", "run")},
     "runner/sessions": {"version": ()},
     "runner/tasks": {"figure": ("outputs", "inputs", "labels"), "agreement": ("reference", "outputs", "inputs")},
 }
@@ -45,8 +46,16 @@ CONFIGS: dict[str, type[BaseModel]] = {
     "zoo": Config,
     "tasks": contracts.TaskConfig,
     "schedules": contracts.ScheduleConfig,
+    "trackers": contracts.TrackerConfig,
 }
-CHOSEN_BY = {"techniques": "use", "formats": "format", "schedules": "use", "features": "use", "tasks": "use"}
+CHOSEN_BY = {
+    "techniques": "use",
+    "formats": "format",
+    "schedules": "use",
+    "features": "use",
+    "tasks": "use",
+    "trackers": "use",
+}
 
 
 def every(*kinds: str) -> list[Any]:
@@ -84,7 +93,7 @@ def test_a_module_says_which_question_it_answers(kind: str, name: str) -> None:
 @pytest.mark.parametrize(("kind", "name"), every(*FUNCTIONS))
 def test_a_module_imports_nothing_heavy_before_it_is_used(kind: str, name: str) -> None:
     heavy = {"tensorflow", "tf_keras", "tensorflow_model_optimization", "tf2onnx", "onnx", "onnxruntime", "docker"}
-    heavy |= {"ai_edge_litert", "matplotlib", "sklearn", "PIL"}
+    heavy |= {"ai_edge_litert", "matplotlib", "mlflow", "sklearn", "PIL"}
     imported = {
         found.partition(".")[0]
         for node in tree(kind, name).body
