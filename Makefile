@@ -1,10 +1,13 @@
 # make demo   the main job on real data, from nothing: .venv, dependencies, one table at the end
 # make test   the same environment with the test tools, then every check and every test
+# make lock   the lock files anew, after a change of the dependencies
 PYTHON ?= python3
 export PYTHON
 
 BIN := .venv/bin
 DEMO_OUT ?= out
+COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate \
+  --custom-compile-command "make lock" -p 3.11 --extra build $(LOCK_ARGS) pyproject.toml
 
 .PHONY: demo test check unit lock venv venv-test clean
 
@@ -32,12 +35,11 @@ venv:
 venv-test:
 	@scripts/venv requirements-test.lock
 
-# Needs uv. The lock files carry hashes and no index address, so that any mirror can serve them.
-lock:
-	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate \
-	  --custom-compile-command "make lock" -p 3.11 --extra build pyproject.toml -o requirements.lock
-	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate \
-	  --custom-compile-command "make lock" -p 3.11 --extra build --extra test -c requirements.lock pyproject.toml -o requirements-test.lock
+# The lock files carry hashes and no index address, so that any mirror can serve them. What they hold stays as long as it
+# fits; `make lock LOCK_ARGS=--upgrade` takes the newest of everything.
+lock: venv-test
+	$(COMPILE) -o requirements.lock
+	$(COMPILE) --extra test -c requirements.lock -o requirements-test.lock
 
 clean:
 	rm -rf .venv out .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
