@@ -90,27 +90,16 @@ def fit(
     outputs = int(model.outputs[0].shape[-1])
     rate = course.rate(schedule, learning_rate, span, warmup_epochs=training.warmup_epochs, scaling=training.scaling)
     momentum = course.momentum(schedule, span)
-    steps = range(span.steps)
+    momenta = [momentum(step) for step in range(span.steps)] if momentum else None
     with distribution.explained(training.distribution), _scope(strategy):
         taught = learner(model, training, strategy)
-        trained = taught if lesson is None else student(taught, lesson, probabilities=ends_with_softmax)
-        if training.l1 or training.l2:
-            trained = _penalised(taught, trained, training.l1, training.l2)
-        momenta = [momentum(step) for step in steps] if momentum else None
+        trained = _extended(taught, training, lesson)
         factors = None if rate_factors is None else by_variable(taught, rate_factors)
-        compile_model(trained, data.task, training, [rate(step) for step in steps], momenta, factors)
+        compile_model(trained, data.task, training, [rate(step) for step in range(span.steps)], momenta, factors)
         averaged = between.averaging(taught, training.averaging) if training.averaging else None
         best = between.best_weights(_validated(taught, averaged), best_from_epoch)
-        first, keepers = 0, []
         curve = between.curve(training.patience)
-        if place.checkpoint is not None:
-            state = checkpoints.State(trained, curve, best, averaged)
-            first, saver = checkpoints.resume(
-                place.checkpoint, state, lambda found: distribution.agree(strategy, found)
-            )
-            keepers.append(saver)
-        if place.log is not None:
-            keepers.append(tensorboard.log(place.log, curve))
+        first, keepers = _kept(place, checkpoints.State(trained, curve, best, averaged), strategy)
         batches = training_batches(
             data, training, seed=seed, outputs=outputs, span=span, first_epoch=first, replicas=replicas
         )
@@ -120,11 +109,8 @@ def fit(
         else:
             batches, validation = distribution.spread(batches), distribution.spread(validation)
         if first < epochs and not curve.ended:
-            merit = judges.load(data.task).METRIC.replace("_", " ")
-            judged = [] if _task(data).METRICS else [between.judge(lambda: figure_of_merit(model, data, taught))]
-            told = between.reporter(progress, label, span, merit)
+            told = between.reporter(progress, label, span, judges.load(data.task).METRIC.replace("_", " "))
             own = [*([averaged] if averaged else []), curve, best, *keepers, told]
-            put_back = [] if taught is model else [between.put_back(taught, model)]
             with seeded(taught, seed, trained.optimizer.iterations):
                 trained.fit(
                     batches,
@@ -133,13 +119,36 @@ def fit(
                     initial_epoch=first,
                     epochs=epochs,
                     verbose=0,
-                    callbacks=[*judged, *put_back, *callbacks, *own],
+                    callbacks=[*_in_front(model, taught, data), *callbacks, *own],
                 )
     if best.weights is not None:
         model.set_weights(best.weights)
     elif taught is not model:
         model.set_weights(taught.get_weights())
     return Fitted(tuple(curve.entries), best.epoch + 1, curve.data_wait)
+
+
+def _extended(taught: Any, training: Training, lesson: Lesson | None) -> Any:
+    """The model with what its loss has besides the labels: teachers, penalties on kernels."""
+    trained = taught if lesson is None else student(taught, lesson, probabilities=ends_with_softmax)
+    return _penalised(taught, trained, training.l1, training.l2) if training.l1 or training.l2 else trained
+
+
+def _kept(place: checkpoints.Place, state: checkpoints.State, strategy: Any) -> tuple[int, list[Any]]:
+    """How many epochs are done already, and callbacks that keep the others and their figures."""
+    done, keepers = 0, []
+    if place.checkpoint is not None:
+        done, saver = checkpoints.resume(place.checkpoint, state, lambda found: distribution.agree(strategy, found))
+        keepers.append(saver)
+    if place.log is not None:
+        keepers.append(tensorboard.log(place.log, state.curve))
+    return done, keepers
+
+
+def _in_front(model: Any, taught: Any, data: Dataset) -> list[Any]:
+    """Callbacks that come before all others: they see to what the others look at."""
+    judged = [] if _task(data).METRICS else [between.judge(lambda: figure_of_merit(model, data, taught))]
+    return [*judged, *([] if taught is model else [between.put_back(taught, model)])]
 
 
 def evaluate(model: Any, data: Dataset) -> dict[str, float]:
