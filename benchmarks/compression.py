@@ -293,7 +293,8 @@ def latencies(paths: list[Path]) -> list[list[float]]:
 TEXT = """\
 # What compression costs and pays
 
-The ResNet-8 of [the Fashion-MNIST example](../examples/fashion_mnist/README.md), trained in float, then compressed
+A ResNet-8 of 78,426 parameters (as in [the Fashion-MNIST example](../examples/fashion_mnist/README.md), but with
+BatchNormalization in its shortcuts and no biases in its convolutions), trained in float, then compressed
 in one way after the other: accuracy of the `.tflite` file on the 10,000 test images, points lost against the float
 model that it came from, share of zeros, size, size when compressed as in an APK, latency in LiteRT with one thread
 (all files in turn, median of {rounds} medians of {runs} runs). Where there are brackets: mean of {seeds} seeds,
