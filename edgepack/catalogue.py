@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from edgepack import extensions, worker
+from edgepack.config import first_message
 from edgepack.errors import RecipeError
 from edgepack.models import zoo
 from edgepack.recipe import only_model
@@ -116,5 +117,4 @@ def _check(entry: Mapping[str, Any]) -> None:
     try:
         zoo.Config(zoo=entry["zoo"], args=entry["args"])
     except ValidationError as error:
-        message = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise RecipeError(message, fix=f"see `edgepack models {entry['zoo']}`") from error
+        raise RecipeError(first_message(error), fix=f"see `edgepack models {entry['zoo']}`") from error

@@ -118,6 +118,11 @@ def _explain(item: Any, model: type[BaseModel], document: Document) -> tuple[str
     return f"{where}: {key!r}: {text[:1].lower()}{text[1:]}; received {received}", f"correct {key!r}"
 
 
+def first_message(error: ValidationError) -> str:
+    """What the first of the problems is, without pydantic's name for its kind."""
+    return error.errors()[0]["msg"].removeprefix("Value error, ")
+
+
 def _in_document(location: tuple[str | int, ...], content: Any, model: type[BaseModel]) -> tuple[str | int, ...]:
     """Drop the parts of an error's location that pydantic adds: names of extensions and of validators."""
     kept: list[str | int] = []

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from edgepack import extensions, store, worker
+from edgepack.config import first_message
 from edgepack.contracts import Precision
 from edgepack.errors import MissingError, RecipeError
 from edgepack.formats.tflite import CALIBRATED
@@ -46,8 +47,8 @@ def convert(
     try:
         format_.Config(precision=precision)
     except ValidationError as error:
-        message = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise RecipeError(f"--precision {precision}: {message}", fix="choose another format or precision") from error
+        what = f"--precision {precision}: {first_message(error)}"
+        raise RecipeError(what, fix="choose another format or precision") from error
     if not model.exists():
         raise MissingError(f"there is no model at {model}", fix="check the path")
     if precision in CALIBRATED and data is None:

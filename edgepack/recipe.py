@@ -140,9 +140,7 @@ def located(path: Path, location: Location) -> Iterator[None]:
 
 
 def _override(content: dict[str, Any], override: str) -> None:
-    key, separator, value = override.partition("=")
-    if not separator or not key:
-        raise RecipeError(f"--set expected KEY=VALUE, received {override!r}", fix="e.g. --set training.epochs=3")
+    key, parsed = yamlfile.parse_pair(override, example="training.epochs=3")
     node: Any = content
     *parents, last = key.split(".")
     for part in parents:
@@ -152,7 +150,6 @@ def _override(content: dict[str, Any], override: str) -> None:
             node = node.setdefault(part, {})
         else:
             raise RecipeError(f"--set {override!r}: there is no key {part!r} to set", fix="see `edgepack plan RECIPE`")
-    parsed = yamlfile.parse_value(value)
     if isinstance(node, list) and last.isdigit() and int(last) < len(node):
         node[int(last)] = parsed
     elif isinstance(node, dict):

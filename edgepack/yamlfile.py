@@ -92,6 +92,14 @@ def parse_value(text: str) -> Any:
         raise RecipeError(f"the value {text!r} is not YAML: {error}", fix="quote it, e.g. 'name: [a, b]'") from error
 
 
+def parse_pair(text: str, *, example: str) -> tuple[str, Any]:
+    """Parse ``KEY=VALUE``, as given to ``--set``; ``example`` is one that the error shows."""
+    key, separator, value = text.partition("=")
+    if not separator or not key:
+        raise RecipeError(f"--set expected KEY=VALUE, received {text!r}", fix=f"e.g. --set {example}")
+    return key, parse_value(value)
+
+
 def _plain(node: Any, path: Location, lines: dict[Location, int], source: str) -> Any:
     if isinstance(node, Mapping):
         result = {}

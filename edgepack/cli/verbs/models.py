@@ -23,12 +23,16 @@ def command(
     from edgepack import catalogue
     from edgepack.cli.output import print_json
     from edgepack.errors import RecipeError
+    from edgepack.yamlfile import parse_pair
 
     if set_ and name is None:
         raise RecipeError("--set needs an architecture", fix="e.g. edgepack models mobilenet_v2 --set width=0.5")
     if input_ or classes or set_:
         document = catalogue.counted(
-            name, input_shape=_shape(input_), classes=classes, args=dict(map(_argument, set_ or ()))
+            name,
+            input_shape=_shape(input_),
+            classes=classes,
+            args=dict(parse_pair(text, example="width=0.5") for text in set_ or ()),
         )
     else:
         document = catalogue.published(name)
@@ -52,16 +56,6 @@ def _shape(text: str | None) -> list[int] | None:
     if not all(size.isdecimal() and int(size) for size in sizes):
         raise RecipeError(f"--input expected sizes with x between them, received {text!r}", fix="e.g. --input 96x96x3")
     return [int(size) for size in sizes] or None
-
-
-def _argument(text: str) -> tuple[str, Any]:
-    from edgepack import yamlfile
-    from edgepack.errors import RecipeError
-
-    key, separator, value = text.partition("=")
-    if not separator or not key:
-        raise RecipeError(f"--set expected KEY=VALUE, received {text!r}", fix="e.g. --set width=0.5")
-    return key, yamlfile.parse_value(value)
 
 
 def _figures(models: list[dict[str, Any]]) -> Any:
