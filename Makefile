@@ -9,6 +9,9 @@ DEMO_OUT ?= out
 COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate \
   --custom-compile-command "make lock" -p 3.11 --extra build $(LOCK_ARGS) pyproject.toml
 
+# Hundreds of processes import edgepack: each would compile it anew where the environment forbids byte code.
+test: export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: demo test check unit lock venv venv-test clean
 
 demo: venv
@@ -16,7 +19,7 @@ demo: venv
 
 test: venv-test check
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/coverage run -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 

@@ -1,5 +1,6 @@
 """What do the integration tests share: one real run of the demo, and a way to start edgepack."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -34,11 +35,18 @@ def edgepack() -> Edgepack:
 
 @pytest.fixture(scope="session")
 def digits_out(tmp_path_factory: pytest.TempPathFactory, edgepack: Edgepack) -> Path:
-    """The demo, run once for all tests; read only."""
-    out = tmp_path_factory.mktemp("demo")
-    done = edgepack("run", "examples/digits/recipe.yaml", "--out", out)
-    assert done.returncode == 0, done.stderr
-    (out / "stdout.txt").write_text(done.stdout)
+    """The demo, run once for all tests, whichever process they run in; read only."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    out = shared / "demo"
+    printed = out / "stdout.txt"
+    with (shared / "demo.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not printed.exists():
+            done = edgepack("run", "examples/digits/recipe.yaml", "--out", out)
+            assert done.returncode == 0, done.stderr
+            printed.write_text(done.stdout)
     return out
 
 

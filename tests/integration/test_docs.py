@@ -253,6 +253,7 @@ def test_figures_of_the_digits_page_are_those_of_the_demo(digits_bundle: Path) -
 
 SMOKE_RUN_ELSEWHERE = {
     "anomaly": "test_anomalies.py looks into it",
+    "digits": "it is the demo, and runs whole",
     "fashion_mnist": "its page shows it, and what a page shows is run above",
 }
 

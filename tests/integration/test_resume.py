@@ -1,4 +1,4 @@
-"""Is a bundle the same when edgepack was killed in the middle of every stage on the way to it?"""
+"""Is a bundle the same when edgepack was killed in the middle of every kind of stage on the way to it?"""
 
 import os
 import signal
@@ -16,6 +16,7 @@ SHORT = (
     *("--set", "gates.max_accuracy_drop=1"),
     *("--set", "bench.warmup_s=0.2", "--set", "bench.min_time_s=0.5"),
 )
+STAGES_LIKE_EARLIER_ONES = ("footprint-1-prune", "footprint-2-qat")
 STAGES = (
     "data", "train", "footprint-float", "compress-1-prune", "footprint-1-prune", "compress-2-qat", "footprint-2-qat",
     "export", "verify", "image", "bench",
@@ -28,12 +29,13 @@ SAME = (
 )
 
 
-def test_killed_in_every_stage_gives_the_same_bundle(tmp_path: Path, edgepack: Edgepack) -> None:
+def test_killed_in_every_kind_of_stage_gives_the_same_bundle(tmp_path: Path, edgepack: Edgepack) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     done = edgepack(*SHORT, "--out", whole)
     assert done.returncode == 0, done.stderr
     for stage in STAGES:
-        _kill_in(stage, broken)
+        if stage not in STAGES_LIKE_EARLIER_ONES:
+            _kill_in(stage, broken)
     done = edgepack(*SHORT, "--out", broken)
     assert done.returncode == 0, done.stderr
     first, second = (out / "short" / TARGET for out in (whole, broken))
