@@ -63,6 +63,8 @@ def arguments(config: Architecture) -> BaseModel:
         return family.model_validate(config.args)
     except ValidationError as error:
         first = error.errors()[0]
+        if not first["loc"]:
+            raise ValueError(f"arguments of {config.zoo!r}: {first['msg'].removeprefix('Value error, ')}") from error
         key = ".".join(str(part) for part in first["loc"])
         hint = did_you_mean(key, family.model_fields) if first["type"] == "extra_forbidden" else first["msg"]
         raise ValueError(

@@ -46,6 +46,11 @@ PUBLISHED: list[Any] = [
     ("efficientnet_lite", {"variant": 4}, images(300), "trainable", 13.0, LITE),
     ("autoencoder", {}, {"input_shape": (640,), "classes": None}, "all", 0.269992, f"{TINY}/anomaly_detection"),
     ("resnet8", {}, {"input_shape": (32, 32, 3), "classes": 10}, "all", 0.078666, f"{TINY}/image_classification"),
+    ("resnet", {}, {"input_shape": (32, 32, 3), "classes": 10}, "trainable", 0.27, "1512.03385, table 6: ResNet-20"),
+    (
+        "resnet", {"blocks": (7, 7, 7)}, {"input_shape": (32, 32, 3), "classes": 10}, "trainable", 0.66,
+        "1512.03385, table 6: ResNet-44",
+    ),
     (
         "ds_cnn", {}, {"input_shape": (49, 10, 1), "classes": 12}, "all", 0.024908,
         f"{TINY}/keyword_spotting",
@@ -171,6 +176,12 @@ def test_batch_normalisation_is_as_asked_for(name: str, blocks: int) -> None:
         model = build(name, {"batch_normalization": wanted}, input_shape=(8, 8, 1), classes=7)
         kinds = [type(layer).__name__ for layer in model.layers]
         assert kinds.count("BatchNormalization") == (blocks if wanted else 0)
+
+
+def test_blocks_and_filters_are_of_as_many_stages() -> None:
+    expected = r"arguments of 'resnet': blocks \(\[2, 2\]\) has 2 stages, filters \(\[16, 32, 64\]\) 3"
+    with pytest.raises(ValueError, match=expected):
+        zoo.arguments(zoo.Config(zoo="resnet", args={"blocks": [2, 2]}))
 
 
 def test_images_that_are_too_small_are_named(tmp_path: Any) -> None:
