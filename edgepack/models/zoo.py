@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from edgepack import contracts, extensions, userfiles
+from edgepack.config import first_message
 from edgepack.errors import RecipeError
 from edgepack.models._start import NEW_HEAD, NewHead, Start, weighted_layers
 from edgepack.suggest import did_you_mean
@@ -64,7 +65,7 @@ def arguments(config: Architecture) -> BaseModel:
     except ValidationError as error:
         first = error.errors()[0]
         if not first["loc"]:
-            raise ValueError(f"arguments of {config.zoo!r}: {first['msg'].removeprefix('Value error, ')}") from error
+            raise ValueError(f"arguments of {config.zoo!r}: {first_message(error)}") from error
         key = ".".join(str(part) for part in first["loc"])
         hint = did_you_mean(key, family.model_fields) if first["type"] == "extra_forbidden" else first["msg"]
         raise ValueError(

@@ -6,6 +6,7 @@ from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
 
 from edgepack import config
 from edgepack.zoo._reference import Reference
+from edgepack.zoo._residual import network
 
 REFERENCES = (Reference("ResNet-20", (32, 32, 3), 10, 273_658, 40_813_184, 1061.3, 267.6),)
 
@@ -38,25 +39,10 @@ def build(config: Config, *, input_shape: tuple[int, ...], classes: int) -> Any:
         input_shape: (height, width, channels).
         classes: Outputs of the softmax.
     """
-    from tf_keras import Input, Model, layers
-
-    def convolution(x: Any, filters: int, stride: int, name: str) -> Any:
-        x = layers.Conv2D(filters, 3, strides=stride, padding="same", use_bias=False, name=f"{name}_conv")(x)
-        return layers.BatchNormalization(name=f"{name}_bn")(x)
-
-    inputs = Input(input_shape, name="image")
-    x = layers.ReLU(name="stem_relu")(convolution(inputs, config.filters[0], 1, "stem"))
-    for stage, (blocks, filters) in enumerate(zip(config.blocks, config.filters, strict=True), 1):
-        for block in range(1, blocks + 1):
-            stride, name = 2 if stage > 1 and block == 1 else 1, f"stage{stage}_block{block}"
-            y = layers.ReLU(name=f"{name}_a_relu")(convolution(x, filters, stride, f"{name}_a"))
-            y = convolution(y, filters, 1, f"{name}_b")
-            if x.shape[-1] != filters or stride != 1:
-                x = layers.Conv2D(filters, 1, strides=stride, use_bias=False, name=f"{name}_shortcut_conv")(x)
-            x = layers.Add(name=f"{name}_add")([x, y])
-            x = layers.ReLU(name=f"{name}_relu")(x)
-    x = layers.GlobalAveragePooling2D(name="pool")(x)
-    if config.dropout:
-        x = layers.Dropout(config.dropout, name="dropout")(x)
-    x = layers.Dense(classes, name="classifier")(x)
-    return Model(inputs, layers.Softmax(name="softmax")(x), name="resnet")
+    stages = enumerate(zip(config.blocks, config.filters, strict=True), 1)
+    blocks = (
+        (f"stage{stage}_block{block}", filters, 2 if stage > 1 and block == 1 else 1)
+        for stage, (count, filters) in stages
+        for block in range(1, count + 1)
+    )
+    return network(blocks, name="resnet", input_shape=input_shape, classes=classes, bias=False, dropout=config.dropout)

@@ -6,6 +6,7 @@ from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from edgepack import config
 from edgepack.zoo._reference import Reference
+from edgepack.zoo._residual import network
 
 REFERENCES = (Reference("ResNet-8", (32, 32, 3), 10, 78_666, 12_501_632, 303.5, 76.9),)
 
@@ -28,26 +29,5 @@ def build(config: Config, *, input_shape: tuple[int, ...], classes: int) -> Any:
         input_shape: (height, width, channels).
         classes: Outputs of the softmax.
     """
-    from tf_keras import Input, Model, layers
-
-    def convolution(x: Any, filters: int, stride: int, name: str) -> Any:
-        x = layers.Conv2D(filters, 3, strides=stride, padding="same", name=f"{name}_conv")(x)
-        return layers.BatchNormalization(name=f"{name}_bn")(x)
-
-    inputs = Input(input_shape, name="image")
-    x = convolution(inputs, config.width, 1, "stem")
-    x = layers.ReLU(name="stem_relu")(x)
-    for stage in range(3):
-        filters, stride, name = config.width * 2**stage, 1 if stage == 0 else 2, f"stage{stage + 1}"
-        y = convolution(x, filters, stride, f"{name}_a")
-        y = layers.ReLU(name=f"{name}_a_relu")(y)
-        y = convolution(y, filters, 1, f"{name}_b")
-        if stride != 1:
-            x = layers.Conv2D(filters, 1, strides=stride, padding="same", name=f"{name}_shortcut_conv")(x)
-        x = layers.Add(name=f"{name}_add")([x, y])
-        x = layers.ReLU(name=f"{name}_relu")(x)
-    x = layers.GlobalAveragePooling2D(name="pool")(x)
-    if config.dropout:
-        x = layers.Dropout(config.dropout, name="dropout")(x)
-    x = layers.Dense(classes, name="classifier")(x)
-    return Model(inputs, layers.Softmax(name="softmax")(x), name="resnet8")
+    blocks = ((f"stage{stage + 1}", config.width * 2**stage, 1 if stage == 0 else 2) for stage in range(3))
+    return network(blocks, name="resnet8", input_shape=input_shape, classes=classes, bias=True, dropout=config.dropout)
