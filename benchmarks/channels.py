@@ -18,8 +18,9 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+from edgepack import worker
+
+os.environ.update(worker.environment())
 
 RESULTS = Path(__file__).parent / "results" / "channels.json"
 MODELS = ("MobileNetV2", "ResNet50")

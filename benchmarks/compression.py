@@ -11,7 +11,6 @@ thread. Results: ``benchmarks/results/compression.json``, ``docs/compression.md`
 
 import argparse
 import json
-import os
 import shutil
 import statistics
 import subprocess
@@ -20,18 +19,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+from edgepack import worker
+
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "examples" / "fashion_mnist" / "recipe.yaml"
 WORK = ROOT / "out" / "benchmarks" / "compression"
 RESULTS = ROOT / "benchmarks" / "results" / "compression.json"
 PICTURE = ROOT / "docs" / "images" / "compression.png"
 PAGE = ROOT / "docs" / "compression.md"
-ENVIRONMENT = {
-    **os.environ,
-    "PYTHONPATH": f"{ROOT}:{ROOT / 'benchmarks'}",
-    "TF_USE_LEGACY_KERAS": "1",
-    "TF_CPP_MIN_LOG_LEVEL": "2",
-}
+ENVIRONMENT = {**worker.environment(), "PYTHONPATH": f"{ROOT}:{ROOT / 'benchmarks'}"}
 ROUNDS, RUNS = 15, 60
 
 PRUNE: dict[str, Any] = {"use": "prune", "sparsity": 0.6, "epochs": 4, "learning_rate": 3e-3}

@@ -21,15 +21,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from edgepack import worker
+
 ROOT = Path(__file__).resolve().parents[1]
 WORK = ROOT / "out" / "benchmarks" / "cost"
 RESULTS = ROOT / "benchmarks" / "results" / "cost.json"
-ENVIRONMENT = {
-    **os.environ,
-    "PYTHONPATH": str(ROOT),
-    "TF_USE_LEGACY_KERAS": "1",
-    "TF_CPP_MIN_LOG_LEVEL": "2",
-}
+ENVIRONMENT = {**worker.environment(), "PYTHONPATH": str(ROOT)}
 IMAGES = Path("/usr/share/datasets/fashion-mnist")
 BATCH, SPARSITY = 128, 0.5
 BAR = 1.1

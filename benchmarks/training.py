@@ -23,18 +23,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from edgepack import worker
+
 ROOT = Path(__file__).resolve().parents[1]
 WORK = ROOT / "out" / "benchmarks" / "training"
 RESULTS = ROOT / "benchmarks" / "results" / "training.json"
 PICTURE = ROOT / "docs" / "images" / "training.png"
 PAGE = ROOT / "docs" / "training.md"
 IMAGES = "/usr/share/datasets/fashion-mnist"
-ENVIRONMENT = {
-    **os.environ,
-    "PYTHONPATH": f"{ROOT}:{ROOT / 'benchmarks'}",
-    "TF_USE_LEGACY_KERAS": "1",
-    "TF_CPP_MIN_LOG_LEVEL": "2",
-}
+ENVIRONMENT = {**worker.environment(), "PYTHONPATH": f"{ROOT}:{ROOT / 'benchmarks'}"}
 ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 FILTERS = (16, 32, 64)

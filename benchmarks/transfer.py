@@ -20,8 +20,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-os.environ["TF_USE_LEGACY_KERAS"] = "1"
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from edgepack import worker
+
+os.environ.update(worker.environment())
 
 from edgepack.dataset import Dataset
 from edgepack.environment import describe

@@ -43,8 +43,8 @@ class Execution:
         ``family`` is the stage of the command line that it belongs to, ``log`` the folder of its trainings' logs.
         """
         digests = {key: entry.digest for key, entry in inputs.items()}
-        seed = self.plan.recipe.seed
-        key = key_of(module, config, digests, code_digest(*code), versions(*packages), seed, self.plan.smoke)
+        made_by = (code_digest(*code), versions(*packages), worker.environment()[worker.ONEDNN])
+        key = key_of(module, config, digests, *made_by, self.plan.recipe.seed, self.plan.smoke)
         folder_name = module.rsplit(".", 1)[-1] + (f"-{label}" if label else "")
         if self.plan.forced(family or name):
             self.store.forget(folder_name, key)

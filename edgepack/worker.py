@@ -33,6 +33,9 @@ ENVIRONMENT = {
     "PYTHONUNBUFFERED": "1",
 }
 
+ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
+"""Whether TensorFlow uses oneDNN's kernels: read at import; its own default depends on the processor."""
+
 ENDING_S = 20  # room for the libraries of a worker that is done to end in good order
 
 
@@ -68,7 +71,7 @@ def call(module: str, request: Request, *, log_path: Path) -> Done:
         "options": dict(request.options),
     }
     argv = [sys.executable, "-m", "edgepack.worker"]
-    with log_path.open("ab") as log, started(argv, env={**os.environ, **ENVIRONMENT}, stderr=log) as process:
+    with log_path.open("ab") as log, started(argv, env=environment(), stderr=log) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
@@ -90,6 +93,15 @@ def call(module: str, request: Request, *, log_path: Path) -> Done:
         f"the process of {module.rsplit('.', 1)[-1]!r} ended without a result ({_explain_code(code)})",
         fix=f"its output is in {log_path}; a kill by signal 9 usually means that memory ran out",
     )
+
+
+def environment(given: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The environment of a process that imports TensorFlow.
+
+    Args:
+        given: What it starts from; whoever has chosen for or against oneDNN keeps that choice.
+    """
+    return {ONEDNN: "1", **given, **ENVIRONMENT}
 
 
 def main(stdin: IO[str], stdout: IO[str]) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from support import ROOT, TIMEOUT_S, Edgepack, Finished, command
 
-# Keras 2 is chosen before TensorFlow is imported, as edgepack's own workers do.
-os.environ["TF_USE_LEGACY_KERAS"] = "1"
-os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+from edgepack import worker
+
+os.environ.update(worker.environment())  # before TensorFlow is imported here, as in edgepack's own processes
 
 
 @pytest.fixture(scope="session")
