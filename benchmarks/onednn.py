@@ -4,8 +4,7 @@
 
 TensorFlow has them in its x86 packages and uses them by default only on processors with certain instructions. Networks
 of the zoo are fitted to random images, in processes with and without oneDNN that take turns. Writes
-``benchmarks/results/onednn.json``: milliseconds of wall clock and of processor per step, the medians of each turn, and the
-ratio of their medians.
+``benchmarks/results/onednn.json``: milliseconds of wall clock and processor per step, and the ratio of their medians.
 """
 
 import argparse

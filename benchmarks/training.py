@@ -2,7 +2,7 @@
 
     python benchmarks/training.py                  # page and picture from `benchmarks/results/training.json`
     python benchmarks/training.py --run            # measure what is missing first: about an hour on two cores
-    python benchmarks/training.py --cost           # edgepack beside plain ``fit``: 10 minutes, alone on the machine
+    python benchmarks/training.py --cost           # edgepack beside plain ``fit``, a core each: 10 minutes
 
 A small convolutional network learns Fashion-MNIST with three seeds: 54,000 images to train on, 6,000 to validate with;
 the test images are not touched. Schedules with a fixed length are trained with several, since a shorter one is another
@@ -22,6 +22,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import side_by_side
 
 from edgepack import worker
 
@@ -98,6 +100,9 @@ def main() -> None:
     if arguments.run or arguments.cost:
         RESULTS.parent.mkdir(parents=True, exist_ok=True)
         RESULTS.write_text(json.dumps(document, indent=1) + "\n")
+    if "trainings" not in document:
+        print("no page without the trainings: --run measures them")
+        return
     draw(document["trainings"])
     PAGE.write_text(page(document))
 
@@ -206,13 +211,19 @@ def collected() -> list[dict[str, Any]]:
 
 
 def cost(rounds: int) -> dict[str, Any]:
-    """Seconds of the same training by hand and with edgepack, in processes that take turns."""
+    """Seconds of the same training by hand and with edgepack, side by side, one core each."""
     seconds: dict[str, list[float]] = {"plain": [], "edgepack": []}
-    for number in range(rounds):
-        for kind in ("plain", "edgepack") if number % 2 == 0 else ("edgepack", "plain"):
-            argv = [sys.executable, __file__, "--turn", kind]
-            done = subprocess.run(argv, env=ENVIRONMENT, cwd=ROOT, stdout=subprocess.PIPE, check=True)
-            seconds[kind].append(json.loads(done.stdout.splitlines()[-1])["seconds"])
+
+    def timed(kind: str, core: int) -> float:
+        argv = side_by_side.on(core, [sys.executable, __file__, "--turn", kind])
+        done = subprocess.run(argv, env=ENVIRONMENT, cwd=ROOT, stdout=subprocess.PIPE, check=True)
+        return float(json.loads(done.stdout.splitlines()[-1])["seconds"])
+
+    for plain, edgepack in side_by_side.rounds(
+        rounds, lambda core: timed("plain", core), lambda core: timed("edgepack", core)
+    ):
+        seconds["plain"].append(plain)
+        seconds["edgepack"].append(edgepack)
         print({kind: values[-1] for kind, values in seconds.items()}, flush=True)
     ratios = [edgepack / plain for edgepack, plain in zip(seconds["edgepack"], seconds["plain"], strict=True)]
     print(f"edgepack takes {statistics.median(ratios):.3f}x the time of plain fit (bar {COST_BAR})")
@@ -421,8 +432,8 @@ def cost_text(cost: dict[str, Any] | None) -> str:
     return (
         f"Training the ResNet-8 of the Fashion-MNIST example through edgepack, checkpoints and all, takes "
         f"{spread(cost['ratios'], '.2f')} times as long as plain `fit` with the same augmentation, rates and batches "
-        f"({len(cost['ratios'])} pairs of processes in turn, {COST_EPOCHS} epochs of {COST_SAMPLES:,} images; median "
-        f"{cost['ratio']:.3f})."
+        f"({len(cost['ratios'])} pairs of processes, one core each, {COST_EPOCHS} epochs of {COST_SAMPLES:,} images; "
+        f"median {cost['ratio']:.3f})."
     )
 
 

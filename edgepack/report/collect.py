@@ -6,7 +6,19 @@ from edgepack.errors import MissingError
 from edgepack.report import reading
 from edgepack.report.collect_target import collect_target
 from edgepack.report.reading import Doc
-from edgepack.report.schema import SCHEMA, Epoch, Footprint, Gap, Layer, Report, Stage, Step, Training
+from edgepack.report.schema import (
+    SCHEMA,
+    Epoch,
+    Feature,
+    Footprint,
+    Gap,
+    Layer,
+    Report,
+    Selection,
+    Stage,
+    Step,
+    Training,
+)
 
 TARGET_FILES = ("manifest.json", "verify.json", "latency.json")
 
@@ -48,6 +60,7 @@ def collect(run_dir: Path) -> Report:
         recipe=dict(reading.mapping(run, "recipe")),
         smoke=reading.flag(run, "smoke"),
         stages=tuple(_stage(stage) for stage in reading.objects(run, "stages")),
+        selection=_selection(reading.mapping(run, "selection")),
         training=_training(reading.mapping(run, "training")),
         steps=tuple(_step(step) for step in reading.objects(run, "steps")),
         environment=reading.scalars(reading.mapping(run, "environment")),
@@ -82,6 +95,27 @@ def _stage(doc: Doc) -> Stage:
         status=reading.text(doc, "status") or "unknown",
         reason=reading.text(doc, "reason"),
         peak_mib=reading.number(doc, "peak_mib"),
+    )
+
+
+def _selection(doc: Doc) -> Selection | None:
+    columns = reading.objects(doc, "columns")
+    if not columns:
+        return None
+    return Selection(
+        use=reading.text(doc, "use") or "unnamed",
+        budget=reading.number(doc, "budget"),
+        cost=reading.number(doc, "cost"),
+        features=tuple(
+            Feature(
+                name=reading.text(column, "name") or "unnamed",
+                rank=reading.integer(column, "rank"),
+                score=reading.number(column, "score"),
+                cost=reading.number(column, "cost"),
+                chosen=reading.flag(column, "chosen"),
+            )
+            for column in columns
+        ),
     )
 
 

@@ -50,6 +50,7 @@ def to_markdown(report: Report) -> str:
         open_questions = [(who, reason) for verdict, who, reason in remarks(table) if verdict == "not judged"]
         lines += [f"- not judged: {escape(who)}: {escape(reason)}" for who, reason in open_questions]
         lines += [""] if open_questions else []
+    lines += _features(report)
     lines += _paid(report)
     lines += [f"- {escape(step.use)}: {escape(text)}" for step in report.steps for text in step.warnings]
     lines += [""] if any(step.warnings for step in report.steps) else []
@@ -57,6 +58,15 @@ def to_markdown(report: Report) -> str:
     if commands:
         lines += ["Next:", "", "```sh", *(command.replace("\n", " ") for command in commands), "```", ""]
     return "\n".join(lines)
+
+
+def _features(report: Report) -> list[str]:
+    """A sentence about the columns that were chosen, as lines; none when every column was taken."""
+    selection = report.selection
+    if selection is None:
+        return []
+    count = f"{len(selection.chosen)} of {len(selection.features)} columns, chosen by {escape(selection.use)}"
+    return [f"Features: {count}: {', '.join(escape(name) for name in selection.chosen)}.", ""]
 
 
 def _paid(report: Report) -> list[str]:

@@ -283,6 +283,37 @@ class Target:
 
 
 @dataclass(frozen=True)
+class Feature:
+    """One column of a table; `rank` counts from 1, the best; None: it costs more than the budget by itself."""
+
+    name: str
+    rank: int | None
+    score: float | None
+    cost: float | None
+    chosen: bool
+
+    @property
+    def order(self) -> tuple[bool, int]:
+        """Sorts the best first, and those without a rank last."""
+        return self.rank is None, self.rank or 0
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which columns of a table the model got, by which method, and what they cost together."""
+
+    use: str
+    budget: float | None
+    cost: float | None
+    features: tuple[Feature, ...]
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """Names of the columns that the model got."""
+        return tuple(feature.name for feature in self.features if feature.chosen)
+
+
+@dataclass(frozen=True)
 class Report:
     """Everything found in one run folder."""
 
@@ -294,6 +325,7 @@ class Report:
     recipe: dict[str, Any]
     smoke: bool
     stages: tuple[Stage, ...]
+    selection: Selection | None
     training: Training | None
     steps: tuple[Step, ...]
     environment: dict[str, Scalar]

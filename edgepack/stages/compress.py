@@ -2,7 +2,8 @@
 
 import json
 from dataclasses import asdict
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 from edgepack import dataset, extensions
 from edgepack.contracts import TechniqueConfig, TechniqueContext
@@ -12,6 +13,7 @@ from edgepack.stages.request import Request
 def run(request: Request) -> dict[str, Any]:
     """Apply the step ``options["step"]`` to the model of ``inputs["model"]``; writes ``step.json`` and ``model.h5``.
 
+    The figures in ``step.json`` begin with the accuracy before the step, which the stage before has measured.
     A post-training step leaves the model alone, so that there is no ``model.h5``. ``inputs["trained"]`` is the trained
     float model, before any step.
     """
@@ -20,6 +22,7 @@ def run(request: Request) -> dict[str, Any]:
     from edgepack.stages.determinism import make_deterministic
     from edgepack.training import distribution
     from edgepack.training.checkpoints import Places
+    from edgepack.training.fit import evaluate
 
     recipe = request.recipe
     distribution.strategy(recipe.training.distribution)  # devices are divided before they are used
@@ -30,6 +33,9 @@ def run(request: Request) -> dict[str, Any]:
         config = config.model_copy(update={"epochs": 1})
     data = dataset.load(request.inputs["data"])
     model = load(request.inputs["model"] / "model.h5")
+    before = _accuracy(request.inputs["model"])
+    if before is None:
+        before = evaluate(model, data)["val_accuracy"]
     context = TechniqueContext(
         training=recipe.training.for_steps(),
         seed=recipe.seed,
@@ -40,12 +46,13 @@ def run(request: Request) -> dict[str, Any]:
         places=Places(request.checkpoints, request.logs),
     )
     result = extensions.load("edgepack.techniques", technique).apply(model, data, config, context=context)
+    metrics = {"val_accuracy_before": before, **result.metrics}
     record = {
         "use": technique,
         "quantised": result.quantised,
         "precision": result.precision,
         "curve": list(result.curve),
-        "metrics": dict(result.metrics),
+        "metrics": metrics,
         "rewrites": list(result.rewrites),
         "warnings": list(result.warnings),
         "layers": [_note(asdict(note)) for note in result.layers],
@@ -54,7 +61,15 @@ def run(request: Request) -> dict[str, Any]:
     if result.precision is None:
         save(result.model, request.out / "model.h5")
     (request.out / "step.json").write_text(json.dumps(record, indent=1) + "\n")
-    return dict(result.metrics)
+    return metrics
+
+
+def _accuracy(made: Path) -> float | None:
+    """Validation accuracy of the model in a stage's folder, as a fraction; None where that stage does not say."""
+    step, training = made / "step.json", made / "training.json"
+    if step.exists():
+        return cast(float | None, json.loads(step.read_text())["metrics"].get("val_accuracy_after"))
+    return cast(float, json.loads(training.read_text())["val_accuracy"])
 
 
 def technique_name(config: TechniqueConfig) -> str:

@@ -61,14 +61,13 @@ def run(request: Request) -> dict[str, Any]:
 
     with tempfile.TemporaryDirectory() as extra:
         made = [make(kind, precision).name for kind, precision in configs]
-    outputs = {
-        "baseline": predict(load(Path(request.options["baseline"])), data, "test", recipe.verify.samples),
-        "float": predict(load(float_model), data, "test", recipe.verify.samples),
-    }
-    if quantised:
-        outputs["quantised"] = predict(load(Path(quantised)), data, "test", recipe.verify.samples)
-    for name, values in outputs.items():
-        np.save(request.out / f"keras.{name}.npy", values)
+    compared = {"baseline": request.options["baseline"], "float": str(float_model), "quantised": quantised}
+    outputs: dict[str, Any] = {}
+    for name, path in compared.items():
+        if path:
+            if path not in outputs:
+                outputs[path] = predict(load(Path(path)), data, "test", recipe.verify.samples)
+            np.save(request.out / f"keras.{name}.npy", outputs[path])
     return {"artifacts": made}
 
 

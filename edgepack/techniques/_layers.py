@@ -154,7 +154,7 @@ def _unknown(name: str, known: Sequence[str], *, key: str) -> RecipeError:
     )
 
 
-def settle(model: Any, data: "Dataset", *, samples: int = 1024) -> dict[str, float]:
+def settle(model: Any, data: "Dataset", *, known: float | None = None, samples: int = 1024) -> float:
     """Renew the BatchNormalization statistics of a compressed model where that makes it better, in place.
 
     They follow the weights over hundreds of steps, and compression steps are short.
@@ -162,19 +162,21 @@ def settle(model: Any, data: "Dataset", *, samples: int = 1024) -> dict[str, flo
     Args:
         model: tf_keras model.
         data: Samples; training samples give the statistics, the validation split says which ones stay.
+        known: Validation accuracy of the model as it is, as a fraction; None = it is measured.
         samples: Training samples to use.
 
     Returns:
-        ``val_loss`` and ``val_accuracy`` of what is left.
+        Validation accuracy of what is left, as a fraction.
     """
     from edgepack.channels.statistics import renew
     from edgepack.training.fit import evaluate
 
-    before, weights = evaluate(model, data), model.get_weights()
+    before = evaluate(model, data)["val_accuracy"] if known is None else known
+    weights = model.get_weights()
     if not renew(model, data.calibration(samples)):
         return before
-    after = evaluate(model, data)
-    if (after["val_accuracy"], -after["val_loss"]) >= (before["val_accuracy"], -before["val_loss"]):
+    after = evaluate(model, data)["val_accuracy"]
+    if after >= before:
         return after
     model.set_weights(weights)
     return before

@@ -4,23 +4,19 @@ Such a step is a module with the constant ``PRECISION``. It leaves the model as 
 files of that precision are made, with what the step's configuration says.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from edgepack.contracts import LayerNote, Precision, TechniqueResult
-
-if TYPE_CHECKING:
-    from edgepack.dataset import Dataset
 
 CALIBRATION_SAMPLES = 256
 """Training samples from which the ranges of activations are taken, unless a step says otherwise."""
 
 
-def unchanged(model: Any, data: "Dataset", precision: Precision, *, stored: str, smallest: int = 0) -> TechniqueResult:
-    """The result of a step that leaves the model alone.
+def unchanged(model: Any, precision: Precision, *, stored: str, smallest: int = 0) -> TechniqueResult:
+    """The result of a step that leaves the model alone; the accuracy after it is measured on the file.
 
     Args:
         model: Float tf_keras model.
-        data: For the accuracy before the step; the one after it is measured on the file.
         precision: The number format that the step stands for.
         stored: How convolution and dense kernels will be stored, for the notes on layers.
         smallest: Kernels with fewer weights stay in float.
@@ -29,14 +25,12 @@ def unchanged(model: Any, data: "Dataset", precision: Precision, *, stored: str,
         RecipeError: The model carries fake quantisation.
     """
     from edgepack.techniques._layers import refuse_quantised
-    from edgepack.training.fit import evaluate
 
     refuse_quantised(model, precision)
     return TechniqueResult(
         model=model,
         quantised=False,
         layers=[_note(layer, stored, smallest) for layer in model.layers],
-        metrics={"val_accuracy_before": evaluate(model, data)["val_accuracy"]},
         precision=precision,
     )
 

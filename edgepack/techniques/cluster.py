@@ -50,10 +50,8 @@ def apply(model: Any, data: "Dataset", config: Config, *, context: TechniqueCont
     from edgepack.techniques._kernels import clusterable, total_sparsity
     from edgepack.techniques._layers import filtered, prepare, require_any, settle
     from edgepack.techniques._preserve import is_pruned
-    from edgepack.training.fit import evaluate
 
     prepared = prepare(model, "cluster")
-    before = evaluate(prepared.model, data)
     notes = filtered(_notes(prepared.model, config), prepared.names, include=config.include, exclude=config.exclude)
     require_any(notes, "cluster")
     chosen = {note.layer for note in notes if note.status == "clustered"}
@@ -80,7 +78,7 @@ def apply(model: Any, data: "Dataset", config: Config, *, context: TechniqueCont
     # The wrapper keeps zeros by itself, and other clusters than these are none to keep.
     trained = train(wrapped, data, config, context, label="cluster", preserve=False)
     clustered = tfmot.clustering.keras.strip_clustering(wrapped)
-    after = settle(clustered, data)
+    accuracy = settle(clustered, data, known=trained.kept.get("val_accuracy"))
     promises = _promises(clustered, prepared, chosen, pruned, config)
     return TechniqueResult(
         model=clustered,
@@ -90,8 +88,7 @@ def apply(model: Any, data: "Dataset", config: Config, *, context: TechniqueCont
             **trained.metrics,
             "clusters": max(_most(clustered.get_layer(name), config) for name in chosen),
             "sparsity": total_sparsity(clustered, chosen),
-            "val_accuracy_before": before["val_accuracy"],
-            "val_accuracy_after": after["val_accuracy"],
+            "val_accuracy_after": accuracy,
         },
         curve=trained.curve,
         rewrites=prepared.rewrites,

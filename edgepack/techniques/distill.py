@@ -52,7 +52,6 @@ def apply(model: Any, data: "Dataset", config: Config, *, context: TechniqueCont
     refuse_quantised(model, "distill")
     if not config.teachers and context.float_model is not None:
         _refuse_own_teacher(model, context)
-    before = evaluate(model, data)
     student = tf_keras.models.clone_model(model)
     student.set_weights(model.get_weights())
     settings = TrainedConfig(
@@ -61,7 +60,7 @@ def apply(model: Any, data: "Dataset", config: Config, *, context: TechniqueCont
         distill=Distillation(**{key: getattr(config, key) for key in Distillation.model_fields}),
     )
     trained = train(student, data, settings, context, label="distill", schedule=config.schedule)
-    after = evaluate(student, data)
+    after = trained.kept or evaluate(student, data)
     return TechniqueResult(
         model=student,
         quantised=False,
@@ -71,11 +70,7 @@ def apply(model: Any, data: "Dataset", config: Config, *, context: TechniqueCont
             else LayerNote(layer.name, type(layer).__name__, "passed through", "no weights to train")
             for layer in student.layers
         ],
-        metrics={
-            **trained.metrics,
-            "val_accuracy_before": before["val_accuracy"],
-            "val_accuracy_after": after["val_accuracy"],
-        },
+        metrics={**trained.metrics, "val_accuracy_after": after["val_accuracy"]},
         curve=trained.curve,
         warnings=trained.warnings,
     )

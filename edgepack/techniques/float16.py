@@ -27,4 +27,4 @@ def apply(model: Any, data: "Dataset", config: Config, *, context: TechniqueCont
     Raises:
         RecipeError: The model carries fake quantisation.
     """
-    return unchanged(model, data, PRECISION, stored="kernel in float16")
+    return unchanged(model, PRECISION, stored="kernel in float16")

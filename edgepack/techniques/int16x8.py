@@ -32,4 +32,4 @@ def apply(model: Any, data: "Dataset", config: Config, *, context: TechniqueCont
     Raises:
         RecipeError: The model carries fake quantisation.
     """
-    return unchanged(model, data, PRECISION, stored="kernel in int8, activations in int16")
+    return unchanged(model, PRECISION, stored="kernel in int8, activations in int16")

@@ -32,4 +32,4 @@ def apply(model: Any, data: "Dataset", config: Config, *, context: TechniqueCont
     Raises:
         RecipeError: The model carries fake quantisation.
     """
-    return unchanged(model, data, PRECISION, stored="kernel and activations in int8")
+    return unchanged(model, PRECISION, stored="kernel and activations in int8")

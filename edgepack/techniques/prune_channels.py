@@ -119,13 +119,12 @@ def apply(model: Any, data: "Dataset", config: Config, *, context: TechniqueCont
     prepared = prepare(model, "prune_channels")
     check_patterns(prepared.names, config.exclude, key="exclude")
     exclude = tuple(layer for layer, names in prepared.names.items() if chosen_by(config.exclude, names))
-    before = evaluate(prepared.model, data)
     first = now = _traced(from_keras(prepared.model), exclude)
     bounds = limits(first.groups, multiple_of=config.multiple_of, min_channels=config.min_channels)
     samples = data.calibration(config.calibration_samples)
     plan = _Plan(config, bounds, first.cost)
     ((kind, fraction),) = config.goal.given.items()
-    metrics: dict[str, Any] = {"val_accuracy_before": before["val_accuracy"]}
+    metrics: dict[str, Any] = {}
     if kind == "latency":
         fraction = _fraction_for_latency(first, _scores(first, data, config), plan, fraction, context)
     curve: list[Mapping[str, float]] = []

@@ -59,7 +59,6 @@ def apply(model: Any, data: "Dataset", config: Config, *, context: TechniqueCont
 
     refuse_quantised(model, "qat")
     check_names(model, config.exclude, key="exclude")
-    before = evaluate(model, data)
     rewritten = rewrite(model, quantisation=True)
     in_float = {name for name, layers in rewritten.origins.items() if set(layers) & set(config.exclude)}
     in_float |= set(config.exclude)
@@ -88,7 +87,6 @@ def apply(model: Any, data: "Dataset", config: Config, *, context: TechniqueCont
         quantised=True,
         layers=notes,
         metrics={
-            "val_accuracy_before": before["val_accuracy"],
             "val_accuracy_after": after["val_accuracy"],
             "calibrated_ranges": len(ranges),
             **({"kernels_held": len(kept)} if kept else {}),

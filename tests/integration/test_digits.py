@@ -42,6 +42,21 @@ def test_accuracy_is_that_of_a_model_that_learned(digits_bundle: Path) -> None:
         assert record["drop"] == pytest.approx(verification["baseline"]["accuracy"] - record["accuracy"])
 
 
+@pytest.mark.filterwarnings("ignore")  # of the libraries that load a model
+def test_each_step_begins_with_the_accuracy_of_the_model_that_it_was_given(digits_run: Path) -> None:
+    from edgepack import dataset
+    from edgepack.keras_models.load import load
+    from edgepack.training.fit import evaluate
+
+    run = read_json(digits_run / "run.json")
+    data = dataset.load(next((digits_run / "cache").glob("data-*")))
+    given = [next((digits_run / "cache").glob(stage)) for stage in ("train-*", "compress-*prune-*")]
+    assert [step["use"] for step in run["steps"]] == ["prune", "qat"]
+    for step, folder in zip(run["steps"], given, strict=True):
+        real = evaluate(load(folder / "model.h5"), data)["val_accuracy"]
+        assert step["metrics"]["val_accuracy_before"] == pytest.approx(real), step["use"]
+
+
 def test_int8_tflite_is_int8_throughout_and_half_zero(digits_bundle: Path) -> None:
     interpreter = _interpreter(digits_bundle / "model.int8.tflite")
     details = interpreter.get_tensor_details()

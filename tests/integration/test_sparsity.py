@@ -29,6 +29,7 @@ def trained(data: Dataset) -> Any:
 
 def test_shares_differ_by_layer_and_are_in_the_file(data: Dataset, trained: Any, tmp_path: Path) -> None:
     from edgepack.techniques import prune
+    from edgepack.training.fit import evaluate
 
     config = prune.Config(sparsity=0.6, layers={"Conv2D": 0.5, "stem": 0.25}, exclude=("class*",), epochs=3)
     given = trained.get_weights()
@@ -45,7 +46,7 @@ def test_shares_differ_by_layer_and_are_in_the_file(data: Dataset, trained: Any,
     assert status["classifier"] == ("skipped", "excluded by the recipe")
     assert status["depthwise"][0] == "skipped"
     assert "depthwise" in status["depthwise"][1]
-    assert result.metrics["val_accuracy_after"] > result.metrics["val_accuracy_before"] - 0.1
+    assert result.metrics["val_accuracy_after"] > evaluate(trained, data)["val_accuracy"] - 0.1
 
 
 @pytest.mark.parametrize(("zeros", "group"), [(2, 4), (3, 8)])
@@ -129,12 +130,13 @@ def test_a_file_that_lost_its_zeros_is_found_out(data: Dataset, trained: Any, tm
 def test_a_teacher_helps_and_the_zeros_stay(data: Dataset, trained: Any, tmp_path: Path) -> None:
     from edgepack.keras_models.save import save
     from edgepack.techniques import prune
+    from edgepack.training.fit import evaluate
 
     teacher = tmp_path / "teacher.h5"
     save(trained, teacher)
     config = prune.Config.model_validate({"sparsity": 0.8, "epochs": 2, "distill": {"teacher": str(teacher)}})
     result = prune.apply(trained, data, config, context=context())
-    assert result.metrics["teacher_val_accuracy"] == pytest.approx(result.metrics["val_accuracy_before"])
+    assert result.metrics["teacher_val_accuracy"] == pytest.approx(evaluate(trained, data)["val_accuracy"])
     assert result.metrics["sparsity"] == pytest.approx(0.8, abs=0.01)
 
 

@@ -94,6 +94,7 @@ def run_document(targets: list[str], *, smoke: bool = False) -> Document:
             }
             for index, name in enumerate(names)
         ],
+        "selection": None,
         "training": {
             "curve": curve(20, 0.31, 0.989),
             "seconds": 14.2,
@@ -346,6 +347,19 @@ def image_document(target: str, platform: str) -> Document:
             {"name": name, "version": "1.0", "sha256": "77" * 32, "size_bytes": size} for name, size in packages.items()
         ],
         "command": f"docker build -t edgepack/digits:{target} out/digits/{target}/image",
+    }
+
+
+def selection_document() -> Document:
+    """What run.json says of chosen columns."""
+    columns = [("age", 2, 0.4, 1.0, True), ("pulse <5 min>", 1, 0.9, 4.0, True), ("scan", None, None, 900.0, False)]
+    keys = ("name", "rank", "score", "cost", "chosen")
+    return {
+        "use": "rfe",
+        "budget": 6.0,
+        "cost": 5.0,
+        "curve": [],
+        "columns": [dict(zip(keys, column, strict=True)) for column in columns],
     }
 
 

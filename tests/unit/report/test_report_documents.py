@@ -245,6 +245,24 @@ def test_texts_from_documents_are_never_markup(run: Path) -> None:
     assert page.open == []
 
 
+def test_chosen_columns_are_shown_best_first_and_none_without_a_selection(run: Path, runs: ModuleType) -> None:
+    write(run)
+    assert 'id="features"' not in (run / "report.html").read_text()
+    assert "Features" not in (run / "report.md").read_text()
+    document = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps(document | {"selection": runs.selection_document()}))
+    write(run)
+    page = (run / "report.html").read_text()
+    section = page[page.index('<section id="features">') :].split("</section>")[0]
+    assert "2 of 3 columns were chosen by rfe; they cost 5.00 of a budget of 6.00." in section
+    assert section.index("pulse &lt;5 min&gt;") < section.index(">age<") < section.index(">scan<")
+    assert "above the budget" in section
+    assert "2 of 3 columns, chosen by rfe: age, pulse \\<5 min\\>." in (run / "report.md").read_text()
+    report = from_json((run / "report.json").read_text())
+    assert report.selection is not None
+    assert report.selection.chosen == ("age", "pulse <5 min>")
+
+
 def test_before_and_after_are_paired() -> None:
     metrics: dict[str, Any] = {
         "val_accuracy_before": 0.9,
