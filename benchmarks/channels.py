@@ -59,7 +59,7 @@ def narrow(name: str, goal: float, *, size: int = 224) -> tuple[Any, Any, dict[s
         limits=select.limits(found, multiple_of=config.multiple_of, min_channels=config.min_channels),
     )
     left = count(keep)
-    figures = {
+    figures: dict[str, Any] = {
         "macs_before": whole.macs,
         "macs_after": left.macs,
         "macs_fraction": left.macs / whole.macs,

@@ -202,10 +202,10 @@ def tfmot_qat(trained: Path, kept: Path) -> None:
     from edgepack.recipe import load as load_recipe
     from edgepack.runner.infer import predict
     from edgepack.runner.sessions import open_session
+    from edgepack.runner.tasks.classification import figure
     from edgepack.schedules import cosine
     from edgepack.stages.determinism import make_deterministic
     from edgepack.training.fit import fit
-    from edgepack.verify.parity import accuracy
 
     recipe = load_recipe(recipe_path(int(kept.name.rsplit("-", 1)[1])))
     make_deterministic(recipe.seed)
@@ -227,12 +227,13 @@ def tfmot_qat(trained: Path, kept: Path) -> None:
     converter.inference_input_type = converter.inference_output_type = tf.int8
     path = kept / "model.tflite"
     path.write_bytes(converter.convert())
+    x, y = data.inputs("test"), data.targets("test")
     with open_session("litert", path, 1) as session:
-        _, outputs = predict(session, data.inputs("test"))
-    expected = load(trained).predict(data.inputs("test"), batch_size=512, verbose=0)
+        _, outputs = predict(session, x)
+    expected = load(trained).predict(x, batch_size=512, verbose=0)
     result = {
-        "accuracy": accuracy(outputs, data.targets("test")),
-        "float_accuracy": accuracy(expected, data.targets("test")),
+        "accuracy": figure(outputs, x, y),
+        "float_accuracy": figure(expected, x, y),
         "metrics": [],
         **weigh(path),
     }
@@ -331,12 +332,12 @@ def by_name(results: list[dict[str, Any]]) -> Results:
 
 def mean(results: list[dict[str, Any]], key: str) -> float:
     """The mean over the seeds."""
-    return statistics.mean(result[key] for result in results)
+    return float(statistics.mean(result[key] for result in results))
 
 
 def lost(results: list[dict[str, Any]]) -> float:
     """Points of accuracy between the float model and the file, mean over the seeds; negative when it gained."""
-    return 100 * statistics.mean(result["float_accuracy"] - result["accuracy"] for result in results)
+    return 100 * float(statistics.mean(result["float_accuracy"] - result["accuracy"] for result in results))
 
 
 def page(groups: Results) -> str:

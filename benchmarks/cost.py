@@ -57,7 +57,7 @@ def main() -> None:
     hand = [sys.executable, __file__, "--turn", "hand", *words]
     rounds = []
     for plain, edgepack in side_by_side.rounds(
-        arguments.rounds, lambda core: timed(hand, core), lambda core: compressed(*arguments.epochs, core)
+        arguments.rounds, lambda core: timed(hand, core), lambda core: compressed(*arguments.epochs, core=core)
     ):
         ratio = round(edgepack["seconds"] / plain["seconds"], 3)
         rounds.append({"by hand": plain, "edgepack": edgepack, "ratio": ratio})
@@ -75,7 +75,7 @@ def timed(argv: list[str], core: int) -> dict[str, float]:
     return {"seconds": round(time.monotonic() - start, 1), "peak_mib": round(usage.ru_maxrss / 1024)}
 
 
-def compressed(prune_epochs: int, qat_epochs: int, core: int) -> dict[str, float]:
+def compressed(prune_epochs: int, qat_epochs: int, *, core: int) -> dict[str, float]:
     """The recipe's steps through `edgepack run`: the seconds of compression and conversion, the largest peak."""
     recipe, out = WORK / "cost.yaml", WORK / "run"
     steps = [
@@ -134,15 +134,15 @@ def by_hand(prune_epochs: int, qat_epochs: int) -> None:
     held_out = len(x) * 15 // 100
     x, y, x_validation, y_validation = x[2 * held_out :], y[2 * held_out :], x[:held_out], y[:held_out]
 
-    def augment(images: Any, labels: Any, seed: Any) -> tuple[Any, Any]:
-        images = tf.cast(images, tf.float32) / 255
+    def augment(pair: tuple[Any, Any], seed: Any) -> tuple[Any, Any]:
+        images, labels = tf.cast(pair[0], tf.float32) / 255, pair[1]
         images = tf.image.stateless_random_flip_left_right(images, seed)
         padded = tf.pad(images, [[0, 0], [2, 2], [2, 2], [0, 0]])
         return tf.image.stateless_random_crop(padded, tf.shape(images), seed), labels
 
     seeds = tf.data.Dataset.random(seed=0).batch(2)
     shuffled = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x), seed=0).batch(BATCH)
-    batches = tf.data.Dataset.zip((shuffled, seeds)).map(lambda pair, seed: augment(*pair, seed)).prefetch(2)
+    batches = tf.data.Dataset.zip((shuffled, seeds)).map(augment).prefetch(2)
     validation = tf.data.Dataset.from_tensor_slices((x_validation, y_validation)).batch(512)
     validation = validation.map(lambda images, labels: (tf.cast(images, tf.float32) / 255, labels))
 

@@ -155,7 +155,7 @@ def dataset(name: str, *, for_training: bool = False) -> Any:
     first, second = TRAINED, TRAINED + TESTED
     used = LARGE_SAMPLES if name in LARGE and not for_training else first
     parts = [Samples(x[low:high], y[low:high]) for low, high in ((0, used), (first, second), (second, second + TESTED))]
-    return Dataset(*parts, tuple("0123456789"), Preprocessing(scale=largest / 16))
+    return Dataset(parts[0], parts[1], parts[2], tuple("0123456789"), Preprocessing(scale=largest / 16))
 
 
 def train(keras: Any, name: str, path: Path) -> dict[str, Any]:
@@ -333,8 +333,9 @@ def judge(model: Any, content: bytes, data: Any) -> dict[str, Any]:
 
     from edgepack.runner.infer import predict
     from edgepack.runner.sessions import open_session
+    from edgepack.runner.tasks.classification import figure
     from edgepack.tflite_models.contents import float_operations
-    from edgepack.verify.parity import accuracy, compare
+    from edgepack.verify.parity import compare
 
     x, y = data.inputs("test"), data.targets("test")
     expected = np.asarray(model.predict(x, batch_size=BATCH, verbose=0), dtype=np.float32)
@@ -349,8 +350,8 @@ def judge(model: Any, content: bytes, data: Any) -> dict[str, Any]:
         "sqnr_db": difference.sqnr_db,
         "top1_agreement": difference.top1_agreement,
         "kernels_sqnr_db": compare(builtin, real).sqnr_db,
-        "keras_accuracy": accuracy(expected, y),
-        "tflite_accuracy": accuracy(real, y),
+        "keras_accuracy": figure(expected, x, y),
+        "tflite_accuracy": figure(real, x, y),
         "float_operations": float_operations(content),
         "bytes": len(content),
     }

@@ -101,8 +101,8 @@ def learn(width: int, data: Dataset, epochs: int, seed: int, lesson: Lesson | No
     fit(model, data, TRAINING, epochs=epochs, progress=lambda _: None, lesson=lesson, **settings)
     seconds = time.monotonic() - start
     accuracies = {
-        name: float((predict(model, data, split).argmax(axis=1) == data.targets(split)).mean())
-        for name, split in (("val_accuracy", "validation"), ("test_accuracy", "test"))
+        "val_accuracy": float((predict(model, data, "validation").argmax(axis=1) == data.targets("validation")).mean()),
+        "test_accuracy": float((predict(model, data, "test").argmax(axis=1) == data.targets("test")).mean()),
     }
     return model, {"parameters": model.count_params(), "seed": seed, **accuracies, "seconds": round(seconds, 1)}
 

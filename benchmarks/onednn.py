@@ -78,7 +78,7 @@ def steps(name: str) -> dict[str, float]:
     model.compile(tf_keras.optimizers.Adam(), "sparse_categorical_crossentropy")
     ends: list[tuple[float, float]] = []
 
-    class Clock(tf_keras.callbacks.Callback):
+    class Clock(tf_keras.callbacks.Callback):  # type: ignore[misc] # tf_keras has no type information
         """Notes when a step ended."""
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -100,15 +100,16 @@ def write(rounds: int, turns: dict[str, dict[str, list[dict[str, float]]]]) -> N
         before, after = (statistics.median(entry[key] for entry in turns[name][side]) for side in ("without", "with"))
         return round(before / after, 3)
 
+    speed_up = {name: {key: ratio(name, key) for key in ("wall_ms", "processor_ms")} for name in turns}
     document = {
         "command": f"python benchmarks/onednn.py --rounds {rounds}",
         "environment": describe(),
         "batch": BATCH,
-        "speed_up": {name: {key: ratio(name, key) for key in ("wall_ms", "processor_ms")} for name in turns},
+        "speed_up": speed_up,
         "turns": turns,
     }
     RESULTS.write_text(json.dumps(document, indent=1) + "\n")
-    for name, found in document["speed_up"].items():
+    for name, found in speed_up.items():
         print(f"{name}: {found['wall_ms']}x as fast, {found['processor_ms']}x by processor time")
 
 

@@ -146,7 +146,7 @@ def images(samples: int | None = None) -> Any:
     x, y = raw.train.x.reshape(-1, 28, 28, 1), raw.train.y.astype("int64")
     assert raw.test is not None
     parts = [Samples(x[: samples or 54_000], y[: samples or 54_000]), Samples(x[54_000:], y[54_000:]), raw.test]
-    return Dataset(*parts, raw.labels, Preprocessing(scale=1 / 255))
+    return Dataset(parts[0], parts[1], parts[2], raw.labels, Preprocessing(scale=1 / 255))
 
 
 def network() -> Any:
@@ -402,7 +402,7 @@ def verdict(found: dict[tuple[str, int], list[dict[str, Any]]]) -> str:
     """Whether one cycle needs at most half of the epochs of a constant rate, for each target."""
     lines = []
     for target in TARGETS:
-        needed = {}
+        needed: dict[str, tuple[float, int]] = {}
         for (name, epochs), records in found.items():
             there = [reached(record, target) for record in records]
             if name in ("constant", "one-cycle") and all(there):
