@@ -442,8 +442,8 @@ from Keras 3.
 
     python benchmarks/coverage.py
 
-makes this page and `benchmarks/results/coverage.json`, which has every figure, every whole error message, and where each
-model was measured.
+makes this page and `benchmarks/results/coverage.json`, which has every figure, every whole error message, and where
+each model was measured.
 {{missing}}
 
 ## edgepack
