@@ -18,9 +18,9 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
-from edgepack import worker
+from edgepack.tf_environment import environment
 
-os.environ.update(worker.environment())
+os.environ.update(environment())
 
 RESULTS = Path(__file__).parent / "results" / "channels.json"
 MODELS = ("MobileNetV2", "ResNet50")

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edgepack import worker
+from edgepack.tf_environment import environment
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "examples" / "fashion_mnist" / "recipe.yaml"
@@ -27,7 +27,7 @@ WORK = ROOT / "out" / "benchmarks" / "compression"
 RESULTS = ROOT / "benchmarks" / "results" / "compression.json"
 PICTURE = ROOT / "docs" / "images" / "compression.png"
 PAGE = ROOT / "docs" / "compression.md"
-ENVIRONMENT = {**worker.environment(), "PYTHONPATH": f"{ROOT}:{ROOT / 'benchmarks'}"}
+ENVIRONMENT = {**environment(), "PYTHONPATH": f"{ROOT}:{ROOT / 'benchmarks'}"}
 ROUNDS, RUNS = 15, 60
 
 PRUNE: dict[str, Any] = {"use": "prune", "sparsity": 0.6, "epochs": 4, "learning_rate": 3e-3}

@@ -24,14 +24,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+import plain_pipeline
 import side_by_side
 
-from edgepack import worker
+from edgepack.tf_environment import environment
 
 ROOT = Path(__file__).resolve().parents[1]
 WORK = ROOT / "out" / "benchmarks" / "cost"
 RESULTS = ROOT / "benchmarks" / "results" / "cost.json"
-ENVIRONMENT = {**worker.environment(), "PYTHONPATH": str(ROOT)}
+ENVIRONMENT = {**environment(), "PYTHONPATH": str(ROOT)}
 IMAGES = Path("/usr/share/datasets/fashion-mnist")
 BATCH, SPARSITY = 128, 0.5
 BAR = 1.1
@@ -54,13 +55,13 @@ def main() -> None:
         return
     words = ["--samples", str(arguments.samples), "--epochs", *map(str, arguments.epochs)]
     subprocess.run([sys.executable, __file__, "--turn", "data", *words], check=True, env=ENVIRONMENT, cwd=ROOT)
-    hand = [sys.executable, __file__, "--turn", "hand", *words]
+    argv = [sys.executable, __file__, "--turn", "hand", *words]
     rounds = []
-    for plain, edgepack in side_by_side.rounds(
-        arguments.rounds, lambda core: timed(hand, core), lambda core: compressed(*arguments.epochs, core=core)
+    for hand, edgepack in side_by_side.rounds(
+        arguments.rounds, lambda core: timed(argv, core), lambda core: compressed(*arguments.epochs, core=core)
     ):
-        ratio = round(edgepack["seconds"] / plain["seconds"], 3)
-        rounds.append({"by hand": plain, "edgepack": edgepack, "ratio": ratio})
+        ratio = round(edgepack["seconds"] / hand["seconds"], 3)
+        rounds.append({"by hand": hand, "edgepack": edgepack, "ratio": ratio})
         print(rounds[-1], flush=True)
     write(arguments, rounds)
 
@@ -134,17 +135,7 @@ def by_hand(prune_epochs: int, qat_epochs: int) -> None:
     held_out = len(x) * 15 // 100
     x, y, x_validation, y_validation = x[2 * held_out :], y[2 * held_out :], x[:held_out], y[:held_out]
 
-    def augment(pair: tuple[Any, Any], seed: Any) -> tuple[Any, Any]:
-        images, labels = tf.cast(pair[0], tf.float32) / 255, pair[1]
-        images = tf.image.stateless_random_flip_left_right(images, seed)
-        padded = tf.pad(images, [[0, 0], [2, 2], [2, 2], [0, 0]])
-        return tf.image.stateless_random_crop(padded, tf.shape(images), seed), labels
-
-    seeds = tf.data.Dataset.random(seed=0).batch(2)
-    shuffled = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x), seed=0).batch(BATCH)
-    batches = tf.data.Dataset.zip((shuffled, seeds)).map(augment).prefetch(2)
-    validation = tf.data.Dataset.from_tensor_slices((x_validation, y_validation)).batch(512)
-    validation = validation.map(lambda images, labels: (tf.cast(images, tf.float32) / 255, labels))
+    batches, validation = plain_pipeline.batches(x, y, x_validation, y_validation, BATCH)
 
     def fit(model: Any, rate: float, epochs: int, callbacks: list[Any]) -> None:
         model.compile(tf_keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])

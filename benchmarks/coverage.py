@@ -22,7 +22,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from edgepack import worker
+from edgepack.tf_environment import environment
 
 ROOT = Path(__file__).resolve().parents[1]
 WORK = ROOT / "out" / "benchmarks" / "coverage"
@@ -85,12 +85,12 @@ def measure(name: str) -> None:
         folder(name).mkdir(parents=True, exist_ok=True)
         start = time.monotonic()
         keras2 = "0" if task == "train-keras3" else "1"
-        environment = {"TF_USE_LEGACY_KERAS": keras2, "TF_NUM_INTRAOP_THREADS": "1"}
+        settings = {"TF_USE_LEGACY_KERAS": keras2, "TF_NUM_INTRAOP_THREADS": "1"}
         with log.open("wb") as out:
             try:
                 code = subprocess.run(
                     [sys.executable, __file__, "--cell", name, task],
-                    env={**worker.environment(), **environment, "TF_NUM_INTEROP_THREADS": "1", "PYTHONPATH": str(ROOT)},
+                    env={**environment(), **settings, "TF_NUM_INTEROP_THREADS": "1", "PYTHONPATH": str(ROOT)},
                     stdout=out,
                     stderr=out,
                     timeout=TIMEOUT_S,

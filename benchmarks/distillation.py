@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edgepack import worker
+from edgepack.tf_environment import environment
 
-os.environ.update(worker.environment())
+os.environ.update(environment())
 
 from edgepack.contracts import Preprocessing, Samples
 from edgepack.data import idx

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edgepack import worker
+from edgepack.tf_environment import ONEDNN, environment
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "onednn.json"
@@ -51,7 +51,7 @@ def turn(name: str, setting: str) -> dict[str, float]:
     """One network's steps in a process with one setting."""
     done = subprocess.run(
         [sys.executable, __file__, "--turn", name],
-        env={**worker.environment(), worker.ONEDNN: setting, "PYTHONPATH": str(ROOT)},
+        env={**environment(), ONEDNN: setting, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         check=True,
@@ -65,11 +65,11 @@ def steps(name: str) -> dict[str, float]:
     import tensorflow as tf
     import tf_keras
 
-    from edgepack import zoo
+    from edgepack import extensions
 
     tf_keras.utils.set_random_seed(0)
     tf.config.experimental.enable_op_determinism()
-    module = __import__(f"{zoo.__name__}.{name}", fromlist=[name])
+    module = extensions.load("edgepack.zoo", name)
     options = dict(NETWORKS[name])
     shape = options.pop("input_shape")
     model = module.build(module.Config(**options), input_shape=shape, classes=10)

@@ -23,9 +23,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import plain_pipeline
 import side_by_side
 
-from edgepack import worker
+from edgepack.environment import describe
+from edgepack.tf_environment import environment
 
 ROOT = Path(__file__).resolve().parents[1]
 WORK = ROOT / "out" / "benchmarks" / "training"
@@ -33,7 +35,7 @@ RESULTS = ROOT / "benchmarks" / "results" / "training.json"
 PICTURE = ROOT / "docs" / "images" / "training.png"
 PAGE = ROOT / "docs" / "training.md"
 IMAGES = "/usr/share/datasets/fashion-mnist"
-ENVIRONMENT = {**worker.environment(), "PYTHONPATH": f"{ROOT}:{ROOT / 'benchmarks'}"}
+ENVIRONMENT = {**environment(), "PYTHONPATH": f"{ROOT}:{ROOT / 'benchmarks'}"}
 ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 FILTERS = (16, 32, 64)
@@ -94,9 +96,9 @@ def main() -> None:
         wanted = [(index, seed) for seed in SEEDS for index in range(len(SCHEDULES + EFFECTS))]
         with ThreadPoolExecutor(arguments.jobs) as pool:
             list(pool.map(lambda pair: measured(*pair), wanted))
-        document |= {"environment": environment(), "jobs": arguments.jobs, "trainings": collected()}
+        document |= {"environment": describe(), "jobs": arguments.jobs, "trainings": collected()}
     if arguments.cost:
-        document["cost"] = {"environment": environment(), **cost(arguments.rounds)}
+        document["cost"] = {"environment": describe(), **cost(arguments.rounds)}
     if arguments.run or arguments.cost:
         RESULTS.parent.mkdir(parents=True, exist_ok=True)
         RESULTS.write_text(json.dumps(document, indent=1) + "\n")
@@ -105,13 +107,6 @@ def main() -> None:
         return
     draw(document["trainings"])
     PAGE.write_text(page(document))
-
-
-def environment() -> dict[str, Any]:
-    """Where it was measured."""
-    from edgepack.environment import describe
-
-    return describe()
 
 
 def kept(index: int, seed: int) -> Path:
@@ -264,29 +259,19 @@ def turn(kind: str) -> dict[str, float]:
 
 def by_hand(model: Any, data: Any) -> None:
     """What a user writes today: the same augmentation, rates and decay, the best weights kept."""
-    import tensorflow as tf
     import tf_keras
 
-    def augment(pair: tuple[Any, Any], seed: Any) -> tuple[Any, Any]:
-        x, y = tf.cast(pair[0], tf.float32) / 255, pair[1]
-        x = tf.image.stateless_random_flip_left_right(x, seed)
-        return tf.image.stateless_random_crop(tf.pad(x, [[0, 0], [2, 2], [2, 2], [0, 0]]), tf.shape(x), seed), y
-
-    count = len(data.train.y)
-    seeds = tf.data.Dataset.random(seed=0).batch(2)
-    shuffled = tf.data.Dataset.from_tensor_slices((data.train.x, data.train.y)).shuffle(count, seed=0).batch(BATCH)
-    batches = tf.data.Dataset.zip((shuffled, seeds)).map(augment).prefetch(2)
-    held_out = tf.data.Dataset.from_tensor_slices((data.validation.x, data.validation.y)).batch(512)
-    held_out = held_out.map(lambda x, y: (tf.cast(x, tf.float32) / 255, y))
+    train, held_out = data.train, data.validation
+    batches, validation = plain_pipeline.batches(train.x, train.y, held_out.x, held_out.y, BATCH)
     rate = tf_keras.optimizers.schedules.CosineDecay(
-        4e-4, COST_EPOCHS * -(-count // BATCH), warmup_target=0.01, warmup_steps=count // BATCH
+        4e-4, COST_EPOCHS * len(batches), warmup_target=0.01, warmup_steps=len(train.y) // BATCH
     )
     optimizer = tf_keras.optimizers.Adam(rate, weight_decay=5e-4)
     model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
     best = tf_keras.callbacks.ModelCheckpoint(
         str(WORK / f"plain-{os.getpid()}.h5"), "val_accuracy", save_best_only=True, save_weights_only=True
     )
-    model.fit(batches, validation_data=held_out, epochs=COST_EPOCHS, verbose=0, callbacks=[best])
+    model.fit(batches, validation_data=validation, epochs=COST_EPOCHS, verbose=0, callbacks=[best])
 
 
 def reached(record: dict[str, Any], target: float) -> int | None:

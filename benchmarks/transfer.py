@@ -20,9 +20,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edgepack import worker
+from edgepack.tf_environment import environment
 
-os.environ.update(worker.environment())
+os.environ.update(environment())
 
 from edgepack.dataset import Dataset
 from edgepack.environment import describe

@@ -5,7 +5,7 @@ import platform
 from functools import cache
 from pathlib import Path
 
-from edgepack import __version__, worker
+from edgepack import __version__, tf_environment
 from edgepack.store import versions
 
 PACKAGES = (
@@ -29,7 +29,7 @@ def describe() -> dict[str, str | int | None]:
         "python": platform.python_version(),
         **versions(*PACKAGES),
         "edgepack": __version__,
-        worker.ONEDNN: worker.environment()[worker.ONEDNN],
+        tf_environment.ONEDNN: tf_environment.onednn(),
         "machine": platform.machine(),
         "system": f"{platform.system()} {platform.release()}",
         "cpu": cpu_model(),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgepack import store, training_logs, worker
+from edgepack import store, tf_environment, training_logs, worker
 from edgepack.events import Observer
 from edgepack.plan import Plan
 from edgepack.stages.request import Request
@@ -43,7 +43,7 @@ class Execution:
         ``family`` is the stage of the command line that it belongs to, ``log`` the folder of its trainings' logs.
         """
         digests = {key: entry.digest for key, entry in inputs.items()}
-        made_by = (code_digest(*code), versions(*packages), worker.environment()[worker.ONEDNN])
+        made_by = (code_digest(*code), versions(*packages), tf_environment.onednn())
         key = key_of(module, config, digests, *made_by, self.plan.recipe.seed, self.plan.smoke)
         folder_name = module.rsplit(".", 1)[-1] + (f"-{label}" if label else "")
         if self.plan.forced(family or name):

@@ -23,18 +23,9 @@ from edgepack.errors import CLASSES, BugError, DeviceError, EdgepackError, Missi
 from edgepack.proc import started
 from edgepack.stages.request import Request
 from edgepack.store import explain_os_errors
+from edgepack.tf_environment import environment
 
 FULL_BYTES = 64 * 1024
-
-ENVIRONMENT = {
-    "TF_USE_LEGACY_KERAS": "1",  # TFMOT takes only tf_keras objects, and the choice is made at import
-    "TF_CPP_MIN_LOG_LEVEL": "2",
-    "PYTHONHASHSEED": "0",
-    "PYTHONUNBUFFERED": "1",
-}
-
-ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
-"""Whether TensorFlow uses oneDNN's kernels: read at import; its own default depends on the processor."""
 
 ENDING_S = 20  # room for the libraries of a worker that is done to end in good order
 
@@ -93,15 +84,6 @@ def call(module: str, request: Request, *, log_path: Path) -> Done:
         f"the process of {module.rsplit('.', 1)[-1]!r} ended without a result ({_explain_code(code)})",
         fix=f"its output is in {log_path}; a kill by signal 9 usually means that memory ran out",
     )
-
-
-def environment(given: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The environment of a process that imports TensorFlow.
-
-    Args:
-        given: What it starts from; whoever has chosen for or against oneDNN keeps that choice.
-    """
-    return {ONEDNN: "1", **given, **ENVIRONMENT}
 
 
 def main(stdin: IO[str], stdout: IO[str]) -> None:

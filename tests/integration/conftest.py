@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from support import ROOT, TIMEOUT_S, Edgepack, Finished, command
 
-from edgepack import worker
+from edgepack.tf_environment import environment
 
-os.environ.update(worker.environment())  # before TensorFlow is imported here, as in edgepack's own processes
+os.environ.update(environment())  # before TensorFlow is imported here, as in edgepack's own processes
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """How does a file of Keras 3 become a tf_keras model that is proved to compute the same?"""
 
 import json
-import os
 import sys
 import tempfile
 import zipfile
@@ -15,15 +14,11 @@ from edgepack.errors import CLASSES, DeviceError, RecipeError
 from edgepack.keras_models.graph import to_keras
 from edgepack.keras_models.keras3 import proof
 from edgepack.keras_models.keras3.translate import check, translate
+from edgepack.tf_environment import environment
 
 TIMEOUT_S = 600
 
-ENVIRONMENT = {
-    "TF_USE_LEGACY_KERAS": "0",
-    "KERAS_BACKEND": "tensorflow",
-    "TF_CPP_MIN_LOG_LEVEL": "2",
-    "PYTHONHASHSEED": "0",
-}
+KERAS_3 = {"TF_USE_LEGACY_KERAS": "0", "KERAS_BACKEND": "tensorflow"}
 
 
 @dataclass(frozen=True)
@@ -95,7 +90,7 @@ def _read(path: Path, folder: Path, custom_objects: Sequence[Path], *, every_lay
     for file in custom_objects:
         argv += ["--custom-objects", str(file)]
     argv += ["--every-layer"] if every_layer else []
-    done = proc.run(argv, timeout_s=TIMEOUT_S, env={**os.environ, **ENVIRONMENT})
+    done = proc.run(argv, timeout_s=TIMEOUT_S, env={**environment(), **KERAS_3})
     result = folder / "description.json"
     if done.returncode != 0 or not result.exists():
         raise DeviceError(

@@ -45,17 +45,16 @@ def test_files_and_folders_are_pushed_and_programs_start_beside_them(tmp_path: P
     (tmp_path / "words.txt").write_text("hello")
     folder = tmp_path / "package"
     (folder / "__pycache__").mkdir(parents=True)
-    (folder / "__pycache__" / "old.pyc").touch()
     (folder / "__main__.py").write_text(
         "import os, sys; print(open('words.txt').read(), sys.argv[1:], os.environ['K'])"
     )
     with transports.connect("local") as device:
         device.push(tmp_path / "words.txt", PurePosixPath("words.txt"))
         device.push(folder, PurePosixPath("deep/program"))
-        done = device.run([sys.executable, "deep/program", "a b"], timeout_s=30, env={"K": "v"})
         listed = device.run(["find", "."], timeout_s=30)
+        done = device.run([sys.executable, "deep/program", "a b"], timeout_s=30, env={"K": "v"})
     assert (done.returncode, done.stdout, done.stderr) == (0, "hello ['a b'] v\n", "")
-    assert "old.pyc" not in listed.stdout
+    assert "__pycache__" not in listed.stdout
 
 
 def test_a_second_push_replaces_the_first(tmp_path: Path) -> None:

@@ -2,18 +2,18 @@
 
 import pytest
 
-from edgepack import worker
+from edgepack.tf_environment import environment
 
 
 def test_onednn_is_used_whatever_the_processor() -> None:
-    assert worker.environment({})["TF_ENABLE_ONEDNN_OPTS"] == "1"
+    assert environment({})["TF_ENABLE_ONEDNN_OPTS"] == "1"
 
 
 @pytest.mark.parametrize("choice", ["0", "1"])
 def test_a_choice_for_or_against_onednn_is_kept(choice: str) -> None:
-    assert worker.environment({"TF_ENABLE_ONEDNN_OPTS": choice})["TF_ENABLE_ONEDNN_OPTS"] == choice
+    assert environment({"TF_ENABLE_ONEDNN_OPTS": choice})["TF_ENABLE_ONEDNN_OPTS"] == choice
 
 
 def test_keras_2_is_not_a_choice_and_the_rest_is_passed_on() -> None:
-    found = worker.environment({"TF_USE_LEGACY_KERAS": "0", "CUDA_VISIBLE_DEVICES": "1"})
+    found = environment({"TF_USE_LEGACY_KERAS": "0", "CUDA_VISIBLE_DEVICES": "1"})
     assert (found["TF_USE_LEGACY_KERAS"], found["CUDA_VISIBLE_DEVICES"]) == ("1", "1")
