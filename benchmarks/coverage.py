@@ -39,7 +39,7 @@ QAT_EPOCHS, QAT_RATE = 1, 1e-5
 LARGE = ("ResNet50", "DenseNet121", "NASNetMobile", "InceptionV3", "Xception")
 """Trained for fewer epochs, and compressed on fewer samples, here and by TFMOT alike."""
 LARGE_EPOCHS, LARGE_SAMPLES = 4, 256
-SLOW = {"EfficientNetB0": 24, "EfficientNetV2B0": 16}
+SLOW = {"EfficientNetB0": 40, "EfficientNetV2B0": 16}
 """Trained for more epochs: after a few they have learnt so little that every rounding shows."""
 SLOW_TO_RECOVER = (*SLOW, "NASNetMobile")
 """Pruned in more epochs, by both."""
