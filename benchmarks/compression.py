@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "examples" / "fashion_mnist" / "recipe.yaml"
 WORK = ROOT / "out" / "benchmarks" / "compression"
 RESULTS = ROOT / "benchmarks" / "results" / "compression.json"
+COST = ROOT / "benchmarks" / "results" / "cost.json"
 PICTURE = ROOT / "docs" / "images" / "compression.png"
 PAGE = ROOT / "docs" / "compression.md"
 ENVIRONMENT = {**environment(), "PYTHONPATH": f"{ROOT}:{ROOT / 'benchmarks'}"}
@@ -319,6 +320,8 @@ it is in `benchmarks/results/compression.json`.
     python benchmarks/compression.py --run
 
 measures all of it again: about an hour and a half on two cores.
+
+{cost}
 """
 
 Results = dict[str, list[dict[str, Any]]]
@@ -376,6 +379,21 @@ def page(groups: Results) -> str:
         narrowed=-lost(groups["wider, half the MACs"]),
         smaller=smaller,
         more=more,
+        cost=cost(json.loads(COST.read_text())),
+    )
+
+
+def cost(document: dict[str, Any]) -> str:
+    """What the steps take beside the same work by hand, as `benchmarks/cost.py` measured it."""
+    rounds = document["rounds"]
+    ratios = [found["ratio"] for found in rounds]
+    peaks = {side: statistics.mean(found[side]["peak_mib"] for found in rounds) for side in ("by hand", "edgepack")}
+    command = " ".join(document["command"].split()[:2])
+    return (
+        f"Pruning and QAT of the example's model take {statistics.median(ratios):.2f} times as long as the same work\n"
+        f"by hand with TFMOT ({min(ratios):.2f} to {max(ratios):.2f}; {len(ratios)} rounds, side by side, one core\n"
+        f"each, cores swapped). Peak memory is {peaks['edgepack']:,.0f} MiB, by hand {peaks['by hand']:,.0f}:\n\n"
+        f"    {command}"
     )
 
 
