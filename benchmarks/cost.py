@@ -21,11 +21,12 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import plain_pipeline
-import side_by_side
 
 from edgepack.tf_environment import environment
 
@@ -57,7 +58,7 @@ def main() -> None:
     subprocess.run([sys.executable, __file__, "--turn", "data", *words], check=True, env=ENVIRONMENT, cwd=ROOT)
     argv = [sys.executable, __file__, "--turn", "hand", *words]
     rounds = []
-    for hand, edgepack in side_by_side.rounds(
+    for hand, edgepack in in_rounds(
         arguments.rounds, lambda core: timed(argv, core), lambda core: compressed(*arguments.epochs, core=core)
     ):
         ratio = round(edgepack["seconds"] / hand["seconds"], 3)
@@ -66,10 +67,33 @@ def main() -> None:
     write(arguments, rounds)
 
 
+def in_rounds(
+    count: int, left: Callable[[int], Any], right: Callable[[int], Any]
+) -> Iterator[tuple[dict[str, float], dict[str, float]]]:
+    """What both give in each round; each is called with the number of its core.
+
+    Raises:
+        SystemExit: There are no two cores.
+    """
+    cores = sorted(os.sched_getaffinity(0))[:2]
+    if len(cores) < 2:
+        raise SystemExit(f"two cores are needed, one for each side; there is {len(cores)}")
+    for number in range(count):
+        with ThreadPoolExecutor(2) as pool:
+            futures = [pool.submit(side, cores[(number + place) % 2]) for place, side in enumerate((left, right))]
+            first, second = (future.result() for future in futures)
+        yield first, second
+
+
+def on(core: int, argv: list[str]) -> list[str]:
+    """A command that stays on one core, with all that it starts."""
+    return ["taskset", "--cpu-list", str(core), *argv]
+
+
 def timed(argv: list[str], core: int) -> dict[str, float]:
     """Run a command on one core; its seconds and its peak memory."""
     start = time.monotonic()
-    process = subprocess.Popen(side_by_side.on(core, argv), env=ENVIRONMENT, cwd=ROOT)
+    process = subprocess.Popen(on(core, argv), env=ENVIRONMENT, cwd=ROOT)
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"{' '.join(argv)} ended with status {status}")
@@ -95,7 +119,7 @@ def compressed(prune_epochs: int, qat_epochs: int, *, core: int) -> dict[str, fl
     recipe.write_text(json.dumps(content))
     subprocess.run(["rm", "-rf", str(out)], check=True)
     argv = [sys.executable, "-m", "edgepack.cli.main", "run", str(recipe), "--out", str(out), "--to", "export"]
-    subprocess.run(side_by_side.on(core, argv), check=True, env=ENVIRONMENT, cwd=ROOT, stdout=subprocess.DEVNULL)
+    subprocess.run(on(core, argv), check=True, env=ENVIRONMENT, cwd=ROOT, stdout=subprocess.DEVNULL)
     stages = json.loads((out / "cost" / "run.json").read_text())["stages"]
     # The int8 file is made where the last step is weighed; the export takes it from there.
     converted = [stage for stage in stages if stage["name"] == "footprint"][-1]

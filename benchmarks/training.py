@@ -2,7 +2,7 @@
 
     python benchmarks/training.py                  # page and picture from `benchmarks/results/training.json`
     python benchmarks/training.py --run            # measure what is missing first: about an hour on two cores
-    python benchmarks/training.py --cost           # edgepack beside plain ``fit``, a core each: 10 minutes
+    python benchmarks/training.py --cost           # edgepack beside plain ``fit``, in turns: 10 minutes
 
 A small convolutional network learns Fashion-MNIST with three seeds: 54,000 images to train on, 6,000 to validate with;
 the test images are not touched. Schedules with a fixed length are trained with several, since a shorter one is another
@@ -23,8 +23,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import in_turns
 import plain_pipeline
-import side_by_side
 
 from edgepack.environment import describe
 from edgepack.tf_environment import environment
@@ -42,6 +42,7 @@ FILTERS = (16, 32, 64)
 BATCH, PEAK = 128, 0.1
 TARGETS = (0.91, 0.92)
 COST_EPOCHS, COST_SAMPLES, COST_BAR = 3, 12_000, 1.03
+KINDS = ("plain", "edgepack")
 
 
 @dataclass(frozen=True)
@@ -82,13 +83,13 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="trainings at a time, each with one thread")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of --cost")
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
-    parser.add_argument("--turn", choices=("plain", "edgepack"), help=argparse.SUPPRESS)
+    parser.add_argument("--train", choices=KINDS, dest="kind", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
         train(int(arguments.one[0]), int(arguments.one[1]))
         return
-    if arguments.turn:
-        print(json.dumps(turn(arguments.turn)))
+    if arguments.kind:
+        train_once(arguments.kind)
         return
     WORK.mkdir(parents=True, exist_ok=True)
     document = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
@@ -206,27 +207,21 @@ def collected() -> list[dict[str, Any]]:
 
 
 def cost(rounds: int) -> dict[str, Any]:
-    """Seconds of the same training by hand and with edgepack, side by side, one core each."""
-    seconds: dict[str, list[float]] = {"plain": [], "edgepack": []}
-
-    def timed(kind: str, core: int) -> float:
-        argv = side_by_side.on(core, [sys.executable, __file__, "--turn", kind])
-        done = subprocess.run(argv, env=ENVIRONMENT, cwd=ROOT, stdout=subprocess.PIPE, check=True)
-        return float(json.loads(done.stdout.splitlines()[-1])["seconds"])
-
-    for plain, edgepack in side_by_side.rounds(
-        rounds, lambda core: timed("plain", core), lambda core: timed("edgepack", core)
-    ):
-        seconds["plain"].append(plain)
-        seconds["edgepack"].append(edgepack)
+    """Seconds of the same training by hand and with edgepack, in turns."""
+    seconds: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    for _ in range(rounds):
+        left, right = ([sys.executable, __file__, "--train", kind] for kind in KINDS)
+        both = in_turns.seconds(left, right, env=ENVIRONMENT, cwd=ROOT)
+        for kind, took in zip(KINDS, both, strict=True):
+            seconds[kind].append(round(took, 2))
         print({kind: values[-1] for kind, values in seconds.items()}, flush=True)
-    ratios = [edgepack / plain for edgepack, plain in zip(seconds["edgepack"], seconds["plain"], strict=True)]
+    ratios = [edgepack / plain for plain, edgepack in zip(*seconds.values(), strict=True)]
     print(f"edgepack takes {statistics.median(ratios):.3f}x the time of plain fit (bar {COST_BAR})")
     return {"seconds": seconds, "ratios": ratios, "ratio": statistics.median(ratios), "bar": COST_BAR}
 
 
-def turn(kind: str) -> dict[str, float]:
-    """Train the example's ResNet-8 for a few epochs, in one of two ways; seconds of the training alone."""
+def train_once(kind: str) -> None:
+    """Train the example's ResNet-8 for a few epochs, in one of two ways."""
     from edgepack.schedules import one_cycle
     from edgepack.stages.determinism import make_deterministic
     from edgepack.training.checkpoints import Place
@@ -238,23 +233,22 @@ def turn(kind: str) -> dict[str, float]:
     data = images(COST_SAMPLES)
     model = resnet8.build(resnet8.Config(), input_shape=(28, 28, 1), classes=10)
     training = Training(batch_size=BATCH, augment=Augment(flip=True, shift=2), weight_decay=5e-4)
-    start = time.monotonic()
+    in_turns.ready()
     if kind == "plain":
         by_hand(model, data)
-    else:
-        fit(
-            model,
-            data,
-            training,
-            epochs=COST_EPOCHS,
-            learning_rate=0.01,
-            schedule=one_cycle.Config(),
-            seed=0,
-            progress=lambda _: None,
-            label="cost",
-            place=Place(WORK / f"checkpoint-{os.getpid()}", WORK / f"log-{os.getpid()}"),
-        )
-    return {"seconds": time.monotonic() - start}
+        return
+    fit(
+        model,
+        data,
+        training,
+        epochs=COST_EPOCHS,
+        learning_rate=0.01,
+        schedule=one_cycle.Config(),
+        seed=0,
+        progress=lambda _: None,
+        label="cost",
+        place=Place(WORK / f"checkpoint-{os.getpid()}", WORK / f"log-{os.getpid()}"),
+    )
 
 
 def by_hand(model: Any, data: Any) -> None:
@@ -417,8 +411,8 @@ def cost_text(cost: dict[str, Any] | None) -> str:
     return (
         f"Training the ResNet-8 of the Fashion-MNIST example through edgepack, checkpoints and all, takes "
         f"{spread(cost['ratios'], '.2f')} times as long as plain `fit` with the same augmentation, rates and batches "
-        f"({len(cost['ratios'])} pairs of processes, one core each, {COST_EPOCHS} epochs of {COST_SAMPLES:,} images; "
-        f"median {cost['ratio']:.3f})."
+        f"({len(cost['ratios'])} pairs of processes that take turns of two seconds, {COST_EPOCHS} epochs of "
+        f"{COST_SAMPLES:,} images; median {cost['ratio']:.3f})."
     )
 
 
