@@ -55,7 +55,10 @@ def choose(
     scope: Scope,
     limits: Mapping[tuple[str, ...], Limits],
 ) -> Keep:
-    """Keep the most important units such that the cost is at most ``goal``, and as close to it as steps allow.
+    """Keep the most important units such that the cost is at most ``goal``, and near it.
+
+    Where rounding to steps left room, each group may have one step more; not several, which would give up the shares
+    or the ranking that the scope asks for.
 
     Args:
         groups: Groups of removable units; units outside of them stay.
