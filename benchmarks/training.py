@@ -59,7 +59,7 @@ class Variant:
 ONE_CYCLE = {"use": "one_cycle", "momentum": [0.95, 0.85]}
 LONGEST = 16
 SCHEDULES = (
-    Variant("constant", LONGEST, {"use": "constant"}, 0.02),
+    Variant("constant", LONGEST, {"use": "constant"}, 0.005),
     Variant("step", LONGEST, {"use": "step"}),
     Variant("cyclical", LONGEST, {"use": "triangular2", "half_cycle_epochs": 2}),
     *(Variant("one-cycle", epochs, ONE_CYCLE) for epochs in (4, 6, 8)),
