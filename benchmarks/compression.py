@@ -388,12 +388,11 @@ def cost(document: dict[str, Any]) -> str:
     rounds = document["rounds"]
     ratios = [found["ratio"] for found in rounds]
     peaks = {side: statistics.mean(found[side]["peak_mib"] for found in rounds) for side in ("by hand", "edgepack")}
-    command = " ".join(document["command"].split()[:2])
     return (
         f"Pruning and QAT of the example's model take {statistics.median(ratios):.2f} times as long as the same work\n"
         f"by hand with TFMOT ({min(ratios):.2f} to {max(ratios):.2f}; {len(ratios)} rounds, side by side, one core\n"
         f"each, cores swapped). Peak memory is {peaks['edgepack']:,.0f} MiB, by hand {peaks['by hand']:,.0f}:\n\n"
-        f"    {command}"
+        f"    {document['command']}"
     )
 
 
