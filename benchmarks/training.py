@@ -20,10 +20,11 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import in_turns
+import baton
 import plain_pipeline
 
 from edgepack.environment import describe
@@ -45,7 +46,7 @@ STATISTICS = BatchNormalization(momentum=0.9)
 """With Keras' own 0.99 the moving statistics lag behind: at a constant rate validation would measure little else."""
 TARGETS = (0.91, 0.92)
 COST_EPOCHS, COST_SAMPLES, COST_BAR = 3, 12_000, 1.03
-KINDS = ("plain", "edgepack")
+KINDS = ("by hand", "edgepack")
 
 
 @dataclass(frozen=True)
@@ -84,13 +85,13 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="trainings at a time, each with one thread")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of --cost")
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
-    parser.add_argument("--train", choices=KINDS, dest="kind", help=argparse.SUPPRESS)
+    parser.add_argument("--round", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
         train(int(arguments.one[0]), int(arguments.one[1]))
         return
-    if arguments.kind:
-        train_once(arguments.kind)
+    if arguments.round is not None:
+        one_round(arguments.round)
         return
     WORK.mkdir(parents=True, exist_ok=True)
     document = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
@@ -209,51 +210,61 @@ def collected() -> list[dict[str, Any]]:
 
 
 def cost(rounds: int) -> dict[str, Any]:
-    """Seconds of the same training by hand and with edgepack, in turns."""
+    """Seconds of the same training by hand and with edgepack, which take turns; each round in a process of its own."""
     seconds: dict[str, list[float]] = {kind: [] for kind in KINDS}
-    for _ in range(rounds):
-        left, right = ([sys.executable, __file__, "--train", kind] for kind in KINDS)
-        both = in_turns.seconds(left, right, env=ENVIRONMENT, cwd=ROOT)
-        for kind, took in zip(KINDS, both, strict=True):
-            seconds[kind].append(round(took, 2))
+    for number in range(rounds):
+        argv = [sys.executable, __file__, "--round", str(number)]
+        done = subprocess.run(argv, env=ENVIRONMENT, cwd=ROOT, stdout=subprocess.PIPE, check=True)
+        took = json.loads(done.stdout.splitlines()[-1])
+        for kind in KINDS:
+            seconds[kind].append(round(took[kind], 2))
         print({kind: values[-1] for kind, values in seconds.items()}, flush=True)
     ratios = [edgepack / plain for plain, edgepack in zip(*seconds.values(), strict=True)]
     print(f"edgepack takes {statistics.median(ratios):.3f}x the time of plain fit (bar {COST_BAR})")
     return {"seconds": seconds, "ratios": ratios, "ratio": statistics.median(ratios), "bar": COST_BAR}
 
 
-def train_once(kind: str) -> None:
-    """Train the example's ResNet-8 for a few epochs, in one of two ways."""
-    from edgepack.schedules import one_cycle
+def one_round(number: int) -> None:
+    """Train the example's ResNet-8 in both ways and print the seconds of each; who begins changes with the round."""
     from edgepack.stages.determinism import make_deterministic
+    from edgepack.zoo import resnet8
+
+    make_deterministic(number)
+    data = images(COST_SAMPLES)
+    models = [resnet8.build(resnet8.Config(), input_shape=(28, 28, 1), classes=10) for _ in KINDS]
+    sides = [
+        (kind, partial(train_in_turns, model, data))
+        for kind, model, train_in_turns in zip(KINDS, models, (by_hand, with_edgepack), strict=True)
+    ]
+    if number % 2:
+        sides.reverse()
+    took = baton.seconds(*(side for _, side in sides))
+    print(json.dumps(dict(zip((kind for kind, _ in sides), took, strict=True))))
+
+
+def with_edgepack(model: Any, data: Any, turns: Any) -> None:
+    """The same training, as a recipe asks for it: checkpoints and logs included."""
+    from edgepack.schedules import one_cycle
     from edgepack.training.checkpoints import Place
     from edgepack.training.config import Augment, Training
     from edgepack.training.fit import fit
-    from edgepack.zoo import resnet8
 
-    make_deterministic(0)
-    data = images(COST_SAMPLES)
-    model = resnet8.build(resnet8.Config(), input_shape=(28, 28, 1), classes=10)
-    training = Training(batch_size=BATCH, augment=Augment(flip=True, shift=2), weight_decay=5e-4)
-    in_turns.ready()
-    if kind == "plain":
-        by_hand(model, data)
-        return
     fit(
         model,
         data,
-        training,
+        Training(batch_size=BATCH, augment=Augment(flip=True, shift=2), weight_decay=5e-4),
         epochs=COST_EPOCHS,
         learning_rate=0.01,
         schedule=one_cycle.Config(),
         seed=0,
         progress=lambda _: None,
         label="cost",
+        callbacks=[turns],
         place=Place(WORK / f"checkpoint-{os.getpid()}", WORK / f"log-{os.getpid()}"),
     )
 
 
-def by_hand(model: Any, data: Any) -> None:
+def by_hand(model: Any, data: Any, turns: Any) -> None:
     """What a user writes today: the same augmentation, rates and decay, the best weights kept."""
     import tf_keras
 
@@ -267,7 +278,7 @@ def by_hand(model: Any, data: Any) -> None:
     best = tf_keras.callbacks.ModelCheckpoint(
         str(WORK / f"plain-{os.getpid()}.h5"), "val_accuracy", save_best_only=True, save_weights_only=True
     )
-    model.fit(batches, validation_data=validation, epochs=COST_EPOCHS, verbose=0, callbacks=[best])
+    model.fit(batches, validation_data=validation, epochs=COST_EPOCHS, verbose=0, callbacks=[turns, best])
 
 
 def reached(record: dict[str, Any], target: float) -> int | None:
@@ -420,9 +431,14 @@ def cost_text(cost: dict[str, Any] | None) -> str:
     return (
         f"Training the ResNet-8 of the Fashion-MNIST example through edgepack, checkpoints and all, takes "
         f"{spread(cost['ratios'], '.2f')} times as long as plain `fit` with the same augmentation, rates and batches "
-        f"({len(cost['ratios'])} pairs of processes that take turns of two seconds, {COST_EPOCHS} epochs of "
-        f"{COST_SAMPLES:,} images; median {cost['ratio']:.3f})."
+        f"({len(cost['ratios'])} pairs of trainings that take turns of {baton.BATCHES} batches, "
+        f"{COST_EPOCHS} epochs of {COST_SAMPLES:,} images; median {cost['ratio']:.3f}). "
+        f"Seconds: {_range(cost['seconds']['edgepack'])} with edgepack, {_range(cost['seconds']['by hand'])} by hand."
     )
+
+
+def _range(values: Sequence[float]) -> str:
+    return f"{min(values):.0f} to {max(values):.0f}"
 
 
 if __name__ == "__main__":
