@@ -14,7 +14,7 @@ from edgepack.plan import Plan
 from edgepack.store import Entry
 from edgepack.target import Target, runtime_format
 from edgepack.verify import gates
-from edgepack.verify.gates import Judgement
+from edgepack.verify.gates import KERAS, Judgement, Status
 
 SMOKE = "smoke run"
 
@@ -97,7 +97,8 @@ def _verification(
             same = record["status"] == "ok"
             limit, error = record["max_abs_limit"], record["max_abs_error"]
             judgements.append(Judgement("float_parity", name, limit, error, "ok" if same else "failed"))
-    pairs = [p for p in document["pairs"] if p["a"]["file"] in files and p["b"]["file"] in files]
+    known = files | {name for p in document["pairs"] for name in _keras_models(p)}
+    pairs = [p for p in document["pairs"] if p["a"]["file"] in known and p["b"]["file"] in known]
     judgements += _judge_pairs(pairs)
     held = [record for record in document["weights"] if record["file"] in files]
     judgements += [Judgement(**gate) for record in held for gate in record["gates"]]
@@ -130,17 +131,28 @@ def _judge_pairs(pairs: list[dict[str, Any]]) -> list[Judgement]:
         own = [other for other in pairs if other["yardstick"] and other["a"]["file"] == file]
         return max((other["max_abs_difference"] for other in own), default=0.0)
 
-    return [
-        Judgement(
-            "runtime_parity",
-            f"{pair['b']['file']}@{pair['b']['runtime']}",
-            widest(pair["a"]["file"]),
-            pair["max_abs_difference"],
-            "ok" if pair["status"] == "ok" else "failed",
-        )
-        for pair in pairs
-        if pair["status"] is not None
-    ]
+    judgements = []
+    for pair in pairs:
+        name = f"{pair['b']['file']}@{pair['b']['runtime']}"
+        if pair["status"] is not None:
+            limit = widest(pair["a"]["file"])
+            status: Status = "ok" if pair["status"] == "ok" else "failed"
+            judgements.append(Judgement("runtime_parity", name, limit, pair["max_abs_difference"], status))
+        if "layers" in pair:
+            judgements.append(_judge_layers(name, pair["layers"]))
+    return judgements
+
+
+def _judge_layers(name: str, layers: Mapping[str, Any]) -> Judgement:
+    """Fed the same integers, a layer may be off by a rounding; the first one that is further off is named."""
+    first = layers["first_beyond"]
+    reason = f"the first layer beyond it: {first['tensor']} ({first['operation']})" if first else None
+    return Judgement("layer_parity", name, layers["limit"], layers["largest"], "failed" if first else "ok", reason)
+
+
+def _keras_models(pair: Mapping[str, Any]) -> list[str]:
+    """Names of the sides of a pair that are models and no files."""
+    return [side["file"] for side in (pair["a"], pair["b"]) if side["runtime"] == KERAS]
 
 
 def _fits(target: Target, file: str, runtime: str) -> bool:

@@ -26,6 +26,9 @@ class Verify(Config):
     samples: PositiveInt | None = Field(None, description="test samples for accuracy; absent = all of them")
     golden: PositiveInt = Field(32, le=1024, description="samples stored with their outputs in golden.npz")
     pair_samples: PositiveInt = Field(1000, description="samples on which runtimes and kernels are compared")
+    layer_samples: PositiveInt = Field(
+        8, description="samples on which the layers of the int8 .onnx are held against those of the .tflite"
+    )
 
 
 class Gates(Config):

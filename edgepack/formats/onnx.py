@@ -10,9 +10,13 @@ from edgepack import contracts
 from edgepack.contracts import ExportContext, Precision
 from edgepack.errors import ConversionError
 from edgepack.onnx_models.canonical import canonicalise
+from edgepack.onnx_models.clips import move_clips
+from edgepack.onnx_models.unsigned import SHIFT, make_unsigned
+from edgepack.tflite_models.contents import tensor_names
 
 SUFFIX = "onnx"
 INT8 = 3  # onnx.TensorProto.INT8
+UINT8 = 2  # onnx.TensorProto.UINT8
 FLOAT = 1  # onnx.TensorProto.FLOAT
 
 
@@ -44,12 +48,15 @@ def convert(config: Config, out: Path, *, context: ExportContext) -> None:
     if config.precision == "int8":
         source = context.other("tflite", "int8")
         graph = _from_tflite(source, config.opset)
+        make_unsigned(graph)
+        move_clips(graph)
         _describe(graph, source)
         require_int8_weights(graph)
         _own_zero_points(graph)
+        canonicalise(graph, keep=tensor_names(source.read_bytes()))
     else:
         graph = _from_keras(context.float_model, config.opset)
-    canonicalise(graph)
+        canonicalise(graph)
     graph.producer_version = ""
     onnx.checker.check_model(graph, full_check=True)
     out.write_bytes(graph.SerializeToString(deterministic=True))
@@ -143,9 +150,19 @@ def _describe(graph: Any, source: Path) -> None:
 
     inputs, outputs = tensor_specs(source)
     _rename(graph, [spec["name"] for spec in inputs], [spec["name"] for spec in outputs])
-    for key, specs in (("edgepack.inputs", inputs), ("edgepack.outputs", outputs)):
+    for key, specs, values in (
+        ("edgepack.inputs", inputs, graph.graph.input),
+        ("edgepack.outputs", outputs, graph.graph.output),
+    ):
         entry = graph.metadata_props.add()
-        entry.key, entry.value = key, json.dumps(specs)
+        entry.key, entry.value = key, json.dumps([_typed(*pair) for pair in zip(specs, values, strict=True)])
+
+
+def _typed(spec: dict[str, Any], value: Any) -> dict[str, Any]:
+    """A tensor of the ``.tflite`` as the graph has it: its integers may be unsigned there."""
+    if spec["dtype"] != "int8" or value.type.tensor_type.elem_type != UINT8:
+        return spec
+    return {**spec, "dtype": "uint8", "zero_point": spec["zero_point"] + SHIFT}
 
 
 def _rename(model: Any, inputs: list[str], outputs: list[str]) -> None:

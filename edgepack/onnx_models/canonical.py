@@ -1,6 +1,7 @@
 """How does the same ONNX graph get the same bytes?"""
 
 import re
+from collections.abc import Collection
 from typing import Any
 
 COUNTER = re.compile(r"__\d+")
@@ -8,7 +9,7 @@ MERGED = ("Cast", "Concat", "DequantizeLinear", "QuantizeLinear", "Reshape", "Sq
 """Operations of which a layer has several that may be equal; the others keep the names of their layers."""
 
 
-def canonicalise(model: Any) -> None:
+def canonicalise(model: Any, *, keep: Collection[str] = ()) -> None:
     """Give nodes an order and names that follow from the graph alone; changes the model in place.
 
     tf2onnx numbers its tensors with a counter and, where constants or nodes are equal, keeps whichever comes first out
@@ -18,10 +19,14 @@ def canonicalise(model: Any) -> None:
 
     Args:
         model: `onnx.ModelProto` whose graph has no sub-graphs. Names of inputs and outputs stay.
+        keep: Further names that stay, of tensors that nodes make.
     """
     graph = model.graph
     nodes = _walk(graph)
-    names = {value.name: value.name for value in (*graph.input, *graph.output)}
+    made = {output for node in nodes for output in node.output}
+    names = {
+        name: name for name in (*(value.name for value in (*graph.input, *graph.output)), *made.intersection(keep))
+    }
     taken = set(names.values())
 
     def name(old: str, wanted: str) -> None:

@@ -12,6 +12,7 @@ from edgepack.report.schema import (
     Gate,
     Image,
     ImageLayer,
+    Layers,
     Package,
     Pair,
     Side,
@@ -126,6 +127,15 @@ def _side(doc: Doc) -> Side:
         file=reading.text(doc, "file") or "unnamed",
         runtime=reading.text(doc, "runtime") or "unknown",
         kernels=reading.text(doc, "kernels"),
+        accuracy=reading.number(doc, "accuracy"),
+    )
+
+
+def _layers(doc: Doc) -> Layers:
+    return Layers(
+        compared=reading.integer(doc, "compared"),
+        largest=reading.integer(doc, "largest"),
+        beyond=reading.text(reading.mapping(doc, "first_beyond"), "tensor"),
     )
 
 
@@ -137,8 +147,10 @@ def _pair(doc: Doc) -> Pair:
         top1_agreement=reading.number(doc, "top1_agreement"),
         max_abs_difference=reading.number(doc, "max_abs_difference"),
         max_lsb_difference=reading.number(doc, "max_lsb_difference"),
+        sqnr_db=reading.number(doc, "sqnr_db"),
         yardstick=reading.flag(doc, "yardstick"),
         status=reading.text(doc, "status"),
+        layers=_layers(reading.mapping(doc, "layers")) if "layers" in doc else None,
     )
 
 

@@ -75,6 +75,7 @@ def joined(items: list[str]) -> str:
 
 
 RUNTIME_NAMES = {
+    "keras": "Keras",
     "litert": "LiteRT",
     "onnxruntime": "ONNX Runtime",
     "onnxruntime_gpu": "ONNX Runtime (GPU)",

@@ -147,11 +147,21 @@ class Check:
 
 @dataclass(frozen=True)
 class Side:
-    """One side of a comparison of outputs."""
+    """One side of a comparison of outputs; Keras' own models have their names instead of files'."""
 
     file: str
     runtime: str
     kernels: str | None
+    accuracy: float | None
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Layers of two files, fed the same integers; `beyond` names the first that is off by more than rounding."""
+
+    compared: int | None
+    largest: int | None
+    beyond: str | None
 
 
 @dataclass(frozen=True)
@@ -164,8 +174,10 @@ class Pair:
     top1_agreement: float | None
     max_abs_difference: float | None
     max_lsb_difference: float | None
+    sqnr_db: float | None
     yardstick: bool
     status: str | None
+    layers: Layers | None
 
 
 @dataclass(frozen=True)

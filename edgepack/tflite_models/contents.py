@@ -47,6 +47,11 @@ def open_plain(content: bytes) -> Any:
     return interpreter
 
 
+def tensor_names(content: bytes) -> set[str]:
+    """Names of all tensors of a file."""
+    return {str(detail["name"]) for detail in open_plain(content).get_tensor_details() if detail["name"]}
+
+
 def kernels(content: bytes) -> list[Kernel]:
     """List the convolution and dense kernels of a file, each once, in the order of the operations."""
     interpreter = open_plain(content)

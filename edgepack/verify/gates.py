@@ -11,7 +11,16 @@ from edgepack.target import Budgets
 KEPT = ("kept_sparsity", "kept_pattern", "kept_clusters")
 """What compression steps promised of the weights; see `edgepack.verify.weights`."""
 
-QUALITY = ("max_accuracy_drop", "min_accuracy", "min_top1_agreement", "float_parity", "runtime_parity", *KEPT)
+PARITY = ("float_parity", "runtime_parity", "layer_parity")
+"""Whether artifacts agree with their model and with each other."""
+
+KERAS = "keras"
+"""Stands for the runtime of a model that is no file."""
+
+QUALITY = ("max_accuracy_drop", "min_accuracy", "min_top1_agreement", *PARITY, *KEPT)
+
+
+Status = Literal["ok", "failed", "not judged"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +40,7 @@ class Judgement:
     artifact: str
     limit: float
     value: float | None
-    status: Literal["ok", "failed", "not judged"]
+    status: Status
     reason: str | None = None
 
     def to_dict(self) -> dict[str, Any]:

@@ -103,12 +103,40 @@ def test_int8_onnx_holds_the_weights_of_the_tflite(digits_bundle: Path) -> None:
 def test_runtimes_agree_as_well_as_litert_agrees_with_itself(digits_bundle: Path) -> None:
     pairs = read_json(digits_bundle / "verify.json")["pairs"]
     own = [pair for pair in pairs if pair["yardstick"]]
-    across = [pair for pair in pairs if pair["b"]["file"] == "model.int8.onnx"]
+    across = [
+        pair for pair in pairs if (pair["a"]["file"], pair["b"]["file"]) == ("model.int8.tflite", "model.int8.onnx")
+    ]
     assert {(p["a"]["kernels"], p["b"]["kernels"]) for p in own} >= {("xnnpack", "reference")}
     assert len(across) == 1
     assert across[0]["status"] == "ok"
     assert across[0]["top1_agreement"] >= min(pair["top1_agreement"] for pair in own)
     assert across[0]["max_abs_difference"] <= max(pair["max_abs_difference"] for pair in own)
+
+
+def test_every_way_of_computing_the_model_is_compared_with_where_it_comes_from(digits_bundle: Path) -> None:
+    document = read_json(digits_bundle / "verify.json")
+    sides = {(pair["a"]["file"], pair["b"]["file"]): pair for pair in document["pairs"] if not pair["yardstick"]}
+    for file in ARTIFACTS:
+        assert ("float", file) in sides
+        assert (("quantised", file) in sides) is ("int8" in file)
+    own = {record["file"]: record["accuracy"] for record in document["artifacts"]}
+    for (_, file), pair in sides.items():
+        if file in own:
+            assert pair["b"]["accuracy"] == own[file]
+    fidelity = sides["float", "quantised"]["sqnr_db"]
+    assert 10 < fidelity < 60
+    # The .tflite is what training with fake quantisation promised, to a rounding: far closer than to the float model.
+    assert sides["quantised", "model.int8.tflite"]["sqnr_db"] > fidelity
+
+
+def test_each_layer_of_the_int8_files_gives_the_same_for_the_same_integers(digits_bundle: Path) -> None:
+    document = read_json(digits_bundle / "verify.json")
+    layers = next(pair["layers"] for pair in document["pairs"] if "layers" in pair)
+    assert layers["samples"] == 8
+    assert layers["compared"] >= 5
+    assert layers["largest"] <= layers["limit"] == 1
+    gate = next(gate for gate in document["gates"] if gate["gate"] == "layer_parity")
+    assert (gate["status"], gate["artifact"]) == ("ok", "model.int8.onnx@onnxruntime")
 
 
 def test_golden_samples_are_real_test_samples_with_every_output(digits_bundle: Path) -> None:

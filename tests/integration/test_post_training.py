@@ -311,7 +311,7 @@ def test_every_precision_is_verified_and_in_the_bundle(run: Path, edgepack: Edge
     assert dtypes == {
         **{f"model.{p}.tflite": ("float32", "float32") for p in PRECISIONS if p != "int8"},
         "model.int8.tflite": ("int8", "int8"),
-        "model.int8.onnx": ("int8", "int8"),
+        "model.int8.onnx": ("uint8", "uint8"),
     }
     verification = read_json(bundle / "verify.json")
     best = verification["baseline"]["accuracy"]

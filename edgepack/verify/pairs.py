@@ -1,0 +1,157 @@
+"""How well does every way of computing a model agree with every other, from Keras to ONNX Runtime?"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from edgepack.contracts import Progress
+from edgepack.runner.tensors import TensorSpec, quantize
+from edgepack.verify import parity
+from edgepack.verify.gates import KERAS
+from edgepack.verify.layers import LIMIT, compare_layers
+from edgepack.verify.runs import Outputs, Ran, Truth, run_file
+
+YARDSTICKS = {
+    "int8": (("xnnpack", "reference"), ("builtin", "reference"), ("xnnpack", "builtin")),
+    "dynamic_range": (("xnnpack", "builtin"),),
+}
+"""LiteRT's kernels that are held against each other, by precision; int16 has one set, float none that rounds."""
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One way of computing the outputs (samples, ...) of a model."""
+
+    file: str
+    runtime: str
+    kernels: str | None
+    real: Outputs
+    scale: float | None
+
+
+def compare_all(
+    runs: Sequence[Ran],
+    keras: Mapping[str, Outputs | None],
+    folder: Path,
+    truth: Truth,
+    *,
+    layer_samples: int,
+    threads: int,
+    progress: Progress,
+) -> list[dict[str, Any]]:
+    """Compare Keras' models with artifacts, these with each other, and LiteRT's kernels among themselves.
+
+    Precision by precision; every file with what it was made from.
+
+    Args:
+        runs: Artifacts under their runtimes.
+        keras: Outputs of the ``float`` and, or None, of the fake-``quantised`` model; (samples, ...).
+        folder: Where the artifacts are.
+        truth: The samples on which they are compared: the first ones of those of ``runs`` and ``keras``.
+        layer_samples: Samples on which an int8 ``.onnx`` is held against its ``.tflite`` layer by layer.
+        threads: Threads of the runtimes.
+        progress: Receives an event for each pass over the samples.
+
+    Returns:
+        One entry a pair: the two sides with the figure of merit of each, and how far they are apart. ``yardstick``
+        marks LiteRT's kernels among themselves; ``status`` is set where a pair is judged by them.
+    """
+    models = [
+        _Side(name, KERAS, None, outputs[: len(truth.x)], None)
+        for name, outputs in keras.items()
+        if outputs is not None
+    ]
+    pairs = []
+    for precision in sorted({ran.precision for ran in runs}):
+        own = {ran.runtime: ran for ran in runs if ran.precision == precision}
+        sources = [model for model in models if precision == "int8" or model.file == "float"]
+        artifacts = [_side(ran, len(truth.x)) for ran in own.values()]
+        pairs += [_pair(*sides, truth) for sides in product(sources, artifacts)]
+        lite = own.pop("litert", None)
+        if lite is None:
+            continue
+        yardstick = [_pair(*sides, truth, yardstick=True) for sides in _kernels(lite, folder, truth, threads, progress)]
+        pairs += yardstick
+        layers: dict[str, Any] = {}
+        for other in own.values():
+            pair = _pair(_side(lite, len(truth.x)), _side(other, len(truth.x)), truth)
+            if yardstick:
+                pair["status"] = "ok" if _as_close(pair, yardstick) else "failed"
+            if precision == "int8":
+                if other.file not in layers:
+                    progress({"label": "verify", "text": f"{other.file} layer by layer, {layer_samples} samples"})
+                    layers[other.file] = _layers(lite, other.file, folder, truth.x[:layer_samples], threads)
+                pair["layers"] = layers[other.file]
+            pairs.append(pair)
+    if len(models) > 1:
+        pairs.append(_pair(models[0], models[1], truth))
+    return pairs
+
+
+def _side(ran: Ran, samples: int) -> _Side:
+    scale = ran.outputs[0]["scale"]
+    kernels = ran.kernels or ("xnnpack" if ran.runtime == "litert" else None)
+    return _Side(ran.file, ran.runtime, kernels, ran.real[:samples], scale)
+
+
+def _kernels(lite: Ran, folder: Path, truth: Truth, threads: int, progress: Progress) -> Iterator[tuple[_Side, _Side]]:
+    """Two and two of LiteRT's sets of kernels, where they may round differently."""
+    sides = {"xnnpack": _side(lite, len(truth.x))}
+    for names in YARDSTICKS.get(lite.precision, ()):
+        for name in names:
+            if name not in sides:
+                text = f"{lite.file} with LiteRT's {name} kernels, {len(truth.x)} samples"
+                progress({"label": "verify", "text": text})
+                ran = run_file(folder / lite.file, "litert", truth.x, threads, kernels=name)
+                sides[name] = _side(ran, len(truth.x))
+        yield sides[names[0]], sides[names[1]]
+
+
+def _pair(a: _Side, b: _Side, truth: Truth, *, yardstick: bool = False) -> dict[str, Any]:
+    difference = parity.compare(a.real, b.real, task=truth.task, inputs=truth.x)
+    scale = a.scale or b.scale
+    return {
+        "a": _described(a, truth),
+        "b": _described(b, truth),
+        "samples": difference.samples,
+        "top1_agreement": difference.top1_agreement,
+        "max_abs_difference": difference.max_abs,
+        "max_lsb_difference": round(difference.max_abs / scale) if scale else None,
+        "sqnr_db": difference.sqnr_db,
+        "yardstick": yardstick,
+        "status": None,
+    }
+
+
+def _described(side: _Side, truth: Truth) -> dict[str, Any]:
+    return {
+        "file": side.file,
+        "runtime": side.runtime,
+        "kernels": side.kernels,
+        "accuracy": truth.figure(side.real),
+    }
+
+
+def _as_close(pair: dict[str, Any], own: list[dict[str, Any]]) -> bool:
+    """True when two runtimes agree at least as well as the least agreeing two of LiteRT's own sets of kernels."""
+    return bool(
+        pair["top1_agreement"] >= min(item["top1_agreement"] for item in own)
+        and pair["max_abs_difference"] <= max(item["max_abs_difference"] for item in own) + 1e-9
+    )
+
+
+def _layers(lite: Ran, file: str, folder: Path, x: Outputs, threads: int) -> dict[str, Any]:
+    """What the layers of both files make of the same integers: the largest difference, and the first too large."""
+    fed = quantize(x, TensorSpec.from_dict(lite.inputs[0]))
+    found = compare_layers(folder / lite.file, folder / file, fed, threads)
+    beyond = next((layer for layer in found if layer.largest > LIMIT), None)
+    return {
+        "samples": len(x),
+        "compared": len(found),
+        "limit": LIMIT,
+        "largest": max((layer.largest for layer in found), default=0),
+        "first_beyond": asdict(beyond) if beyond else None,
+        "differing": [asdict(layer) for layer in found if layer.largest],
+    }
