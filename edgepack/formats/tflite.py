@@ -10,7 +10,7 @@ import numpy as np
 from edgepack import contracts
 from edgepack.contracts import ExportContext, Precision
 from edgepack.errors import ConversionError
-from edgepack.tflite_models.contents import float_operations, open_plain, require
+from edgepack.tflite_models.contents import float_operations, require
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -119,30 +119,6 @@ def _require_columns_fit(columns: "Sequence[Column]", precision: Precision) -> N
                     f"{column.deviation:g} of the column {column.name!r}",
                     fix="export dynamic_range, int8 or float32, or give that column in another unit",
                 )
-
-
-def tensor_specs(path: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Inputs and outputs of a TFLite file by their signature names, as plain `TensorSpec` dicts."""
-    interpreter = open_plain(path.read_bytes())
-    runner = interpreter.get_signature_runner()
-
-    def describe(details: dict[str, Any]) -> list[dict[str, Any]]:
-        specs = []
-        for name, detail in details.items():
-            scale, zero_point = detail["quantization"]
-            quantised = detail["dtype"] != np.float32
-            specs.append(
-                {
-                    "name": name,
-                    "shape": [int(axis) for axis in detail["shape"]],
-                    "dtype": np.dtype(detail["dtype"]).name,
-                    "scale": float(scale) if quantised else None,
-                    "zero_point": int(zero_point) if quantised else None,
-                }
-            )
-        return specs
-
-    return describe(runner.get_input_details()), describe(runner.get_output_details())
 
 
 def convert_model(model: Any, precision: Precision, calibration: "NDArray[np.generic] | None" = None) -> bytes:

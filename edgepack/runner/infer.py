@@ -31,7 +31,7 @@ def predict(session: Session, x: NDArray[np.floating[Any]]) -> tuple[NDArray[Any
             f"the model has {len(session.inputs)} inputs and {len(session.outputs)} outputs; expected one of each"
         )
     source, target = session.inputs[0], session.outputs[0]
-    check_samples(x, source.shape)
+    check_samples(x, source.sample_shape)
     batch = max(source.shape[0], 1)
     fed = quantize(x, source)
     parts = []

@@ -219,7 +219,7 @@ def _feeds(inputs: Sequence[TensorSpec], golden: str | None, columns: Columns) -
         raise UsageError(f"the model has {len(inputs)} inputs; golden samples are for one")
     (spec,) = inputs
     real = bundle.golden_input(Path(golden), columns)
-    check_samples(real, spec.shape)
+    check_samples(real, spec.sample_shape)
     fed = quantize(real, spec)
     batch = max(spec.shape[0], 1)
     # Each sample begins one batch; a batch larger than one goes round at the end.

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+NCHW = "nchw"
+
 
 @dataclass(frozen=True)
 class TensorSpec:
@@ -18,6 +20,8 @@ class TensorSpec:
         dtype: numpy's name of the element type, e.g. ``"int8"`` or ``"float32"``.
         scale: Real value of one integer step, or None for a tensor that is not quantised.
         zero_point: The integer that stands for 0.0, or None for a tensor that is not quantised.
+        layout: ``"nchw"`` for an input whose channels stand behind the batch axis: samples, which have their channels
+            last, are turned before they enter it. None = as samples are.
     """
 
     name: str
@@ -25,6 +29,7 @@ class TensorSpec:
     dtype: str
     scale: float | None = None
     zero_point: int | None = None
+    layout: str | None = None
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "TensorSpec":
@@ -34,13 +39,16 @@ class TensorSpec:
             ValueError: A field is missing or of the wrong kind.
         """
         try:
-            scale, zero_point = values.get("scale"), values.get("zero_point")
+            scale, zero_point, layout = (values.get(key) for key in ("scale", "zero_point", "layout"))
+            if layout not in (None, NCHW):
+                raise ValueError(f"layout {layout!r}")
             return cls(
                 name=str(values["name"]),
                 shape=tuple(int(size) for size in values["shape"]),
                 dtype=np.dtype(values["dtype"]).name,
                 scale=None if scale is None else float(scale),
                 zero_point=None if zero_point is None else int(zero_point),
+                layout=layout,
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(
@@ -48,8 +56,14 @@ class TensorSpec:
             ) from error
 
     def to_dict(self) -> dict[str, Any]:
-        """The tensor as JSON values, in the form of the manifest."""
-        return {**asdict(self), "shape": list(self.shape)}
+        """The tensor as JSON values, in the form of the manifest; a layout is told only where there is one."""
+        values = {**asdict(self), "shape": list(self.shape)}
+        return {key: value for key, value in values.items() if key != "layout" or value is not None}
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """The shape of what ``quantize`` takes, batch axis first, channels last."""
+        return self.shape if self.layout is None else (self.shape[0], *self.shape[2:], self.shape[1])
 
     @property
     def quantised(self) -> bool:
@@ -58,22 +72,24 @@ class TensorSpec:
 
 
 def quantize(x: NDArray[np.floating[Any]], spec: TensorSpec) -> NDArray[Any]:
-    """Turn real numbers into what a tensor holds: ``clip(round(x / scale) + zero_point)``.
+    """Turn samples into what a tensor holds: ``clip(round(x / scale) + zero_point)``, in its layout.
 
     Halves are rounded to even, as ONNX's QuantizeLinear and XNNPACK do. A tensor without a scale gets the
     numbers in its own dtype, unchanged in value.
 
     Args:
-        x: Real numbers of any shape; infinities end at the edges of the range.
+        x: Real numbers of any shape, batch axis first and channels last; infinities end at the edges of the range.
         spec: The tensor that will take them.
 
     Returns:
-        An array of the same shape and of ``spec.dtype``, contiguous in C order.
+        An array of the same shape, but for the layout, and of ``spec.dtype``, contiguous in C order.
 
     Raises:
         ValueError: A number that is not a number cannot become an integer.
     """
     dtype = np.dtype(spec.dtype)
+    if spec.layout == NCHW:
+        x = np.moveaxis(x, -1, 1)
     if spec.scale is None:
         return np.ascontiguousarray(x, dtype=dtype)
     steps = np.rint(np.asarray(x, dtype=np.float32) / np.float32(spec.scale))

@@ -47,9 +47,38 @@ def open_plain(content: bytes) -> Any:
     return interpreter
 
 
+def tensor_specs(content: bytes) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Inputs and outputs of a file by their signature names, as plain `TensorSpec` dicts."""
+    interpreter = open_plain(content)
+    runner = interpreter.get_signature_runner()
+
+    def describe(details: dict[str, Any]) -> list[dict[str, Any]]:
+        specs = []
+        for name, detail in details.items():
+            scale, zero_point = detail["quantization"]
+            quantised = detail["dtype"] != np.float32
+            specs.append(
+                {
+                    "name": name,
+                    "shape": [int(axis) for axis in detail["shape"]],
+                    "dtype": np.dtype(detail["dtype"]).name,
+                    "scale": float(scale) if quantised else None,
+                    "zero_point": int(zero_point) if quantised else None,
+                }
+            )
+        return specs
+
+    return describe(runner.get_input_details()), describe(runner.get_output_details())
+
+
 def tensor_names(content: bytes) -> set[str]:
     """Names of all tensors of a file."""
     return {str(detail["name"]) for detail in open_plain(content).get_tensor_details() if detail["name"]}
+
+
+def input_names(content: bytes) -> list[str]:
+    """Names of the tensors that are inputs, in the file's order."""
+    return [str(detail["name"]) for detail in open_plain(content).get_input_details()]
 
 
 def kernels(content: bytes) -> list[Kernel]:

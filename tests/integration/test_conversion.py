@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto
 
 from edgepack.contracts import ExportContext
 from edgepack.errors import ConversionError, MissingError, RecipeError
@@ -48,8 +50,13 @@ def residual() -> Any:
     return Model(inputs, layers.Dense(5, activation="softmax", name="scores")(x), name="residual")
 
 
-@pytest.mark.parametrize(("kind", "runtime"), [("tflite", "litert"), ("onnx", "onnxruntime")])
-@pytest.mark.parametrize("precision", ["float32", "int8"])
+@pytest.mark.parametrize(
+    ("kind", "runtime", "precision"),
+    [
+        *(("tflite", "litert", precision) for precision in ("float32", "int8")),
+        *(("onnx", "onnxruntime", precision) for precision in ("float32", "float16", "dynamic_range", "int8")),
+    ],
+)
 def test_converted_model_answers_as_keras_does(
     residual: Any, tmp_path: Path, kind: str, runtime: str, precision: Any
 ) -> None:
@@ -58,14 +65,66 @@ def test_converted_model_answers_as_keras_does(
     samples = np.random.default_rng(0).uniform(0, 1, (64, 16, 16, 3)).astype(np.float32)
     format_ = extensions.load("edgepack.formats", kind)
     path = tmp_path / f"model.{precision}.{kind}"
+    dtype = {"tflite": "int8", "onnx": "uint8"}[kind] if precision == "int8" else "float32"
     format_.convert(format_.Config(precision=precision), path, context=_context(residual, tmp_path, samples))
     with open_session(runtime, path) as session:
-        assert session.inputs[0].dtype == precision
+        assert session.inputs[0].dtype == dtype
         raw, real = predict(session, samples)
-    assert raw.dtype == np.dtype(precision)
+    assert raw.dtype == np.dtype(dtype)
     expected = residual.predict(samples, verbose=0)
-    limit = 1e-5 if precision == "float32" else 0.03
+    limit = {"float32": 1e-5, "float16": 1e-3}.get(precision, 0.03)
     np.testing.assert_allclose(real, expected, atol=limit)
+
+
+@pytest.mark.parametrize(
+    ("precision", "kinds"),
+    [
+        ("float16", {TensorProto.FLOAT16}),
+        ("dynamic_range", {TensorProto.INT8}),
+        ("int8", {TensorProto.INT8}),
+    ],
+)
+def test_onnx_kernels_are_stored_in_the_precision(
+    residual: Any, tmp_path: Path, precision: Any, kinds: set[int]
+) -> None:
+    from edgepack.formats import onnx as format_
+
+    samples = np.random.default_rng(0).uniform(0, 1, (8, 16, 16, 3)).astype(np.float32)
+    path = tmp_path / "model.onnx"
+    format_.convert(format_.Config(precision=precision), path, context=_context(residual, tmp_path, samples))
+    kernels = [tensor for tensor in onnx.load(path).graph.initializer if len(tensor.dims) == 4]
+    assert len(kernels) == 2
+    assert {tensor.data_type for tensor in kernels} == kinds
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16", "dynamic_range", "int8"])
+def test_a_graph_with_channels_first_has_no_transpose_and_gives_the_same(
+    residual: Any, tmp_path: Path, precision: Any
+) -> None:
+    from edgepack.formats import onnx as format_
+
+    samples = np.random.default_rng(0).uniform(0, 1, (8, 16, 16, 3)).astype(np.float32)
+    context = _context(residual, tmp_path, samples)
+    outputs = {}
+    for layout in ("nhwc", "nchw"):
+        path = tmp_path / f"{layout}.onnx"
+        format_.convert(format_.Config(precision=precision, layout=layout), path, context=context)
+        with open_session("onnxruntime", path) as session:
+            assert session.inputs[0].shape[1:] == ((16, 16, 3) if layout == "nhwc" else (3, 16, 16))
+            outputs[layout] = predict(session, samples)[1]
+    assert not any(node.op_type == "Transpose" for node in onnx.load(tmp_path / "nchw.onnx").graph.node)
+    np.testing.assert_allclose(outputs["nchw"], outputs["nhwc"], atol=1e-5)
+
+
+def test_channels_first_is_refused_for_what_has_none(tmp_path: Path) -> None:
+    from tf_keras import Sequential, layers
+
+    from edgepack.formats import onnx as format_
+
+    model = Sequential([layers.InputLayer((6,)), layers.Dense(2)], name="table")
+    config = format_.Config(precision="float32", layout="nchw")
+    with pytest.raises(ConversionError, match=r"layout: nchw is for images.*\[6\]"):
+        format_.convert(config, tmp_path / "m.onnx", context=_context(model, tmp_path, None))
 
 
 def test_the_same_model_gives_the_same_bytes(residual: Any, tmp_path: Path) -> None:
@@ -81,7 +140,7 @@ def test_products_of_full_range_do_not_overflow(tmp_path: Path) -> None:
     import tf_keras
     from tf_keras import layers
 
-    from edgepack.formats import onnx
+    from edgepack.formats import onnx as format_
 
     stack = [
         layers.Dense(units, "relu", kernel_initializer="ones", bias_initializer="ones", name=f"full{units}")
@@ -91,11 +150,12 @@ def test_products_of_full_range_do_not_overflow(tmp_path: Path) -> None:
     samples = np.vstack([np.ones((1, 64)), np.random.default_rng(0).uniform(0, 1, (63, 64))]).astype(np.float32)
     context = _context(model, tmp_path, samples)
     path = tmp_path / "model.int8.onnx"
-    onnx.convert(onnx.Config(precision="int8"), path, context=context)
+    format_.convert(format_.Config(precision="int8"), path, context=context)
     raw = []
     for runtime, file in (("onnxruntime", path), ("litert", tmp_path / "other.int8.tflite")):
         with open_session(runtime, file) as session:
-            raw.append(predict(session, samples)[0].astype(int))
+            (output,) = session.outputs
+            raw.append(predict(session, samples)[0].astype(int) - output.zero_point)
     assert np.abs(raw[0] - raw[1]).max() <= 1
 
 
@@ -117,14 +177,13 @@ def test_an_operation_without_a_builtin_is_named(tmp_path: Path) -> None:
 
 
 def test_a_float_weight_in_an_int8_file_is_noticed(residual: Any, tmp_path: Path) -> None:
-    import onnx
-
     from edgepack.formats import onnx as onnx_format
+    from edgepack.onnx_models.integer import require_int8_weights
 
     path = tmp_path / "float.onnx"
     onnx_format.convert(onnx_format.Config(precision="float32"), path, context=_context(residual, tmp_path, None))
     with pytest.raises(ConversionError, match="not int8"):
-        onnx_format.require_int8_weights(onnx.load(path))
+        require_int8_weights(onnx.load(path))
 
 
 def test_doctor_names_what_blocks_each_layer() -> None:

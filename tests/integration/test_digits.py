@@ -84,7 +84,7 @@ def test_int8_onnx_holds_the_weights_of_the_tflite(digits_bundle: Path) -> None:
     import onnx
     from onnx import numpy_helper
 
-    from edgepack.formats.onnx import require_int8_weights
+    from edgepack.onnx_models.integer import require_int8_weights
 
     model = onnx.load(digits_bundle / "model.int8.onnx")
     require_int8_weights(model)

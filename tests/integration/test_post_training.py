@@ -203,11 +203,11 @@ def test_an_operation_without_an_int16_form_is_named(data: Dataset, tmp_path: Pa
 
 
 def test_more_samples_set_wider_ranges(trained: Any, data: Dataset, files: dict[str, Path], tmp_path: Path) -> None:
-    from edgepack.formats.tflite import tensor_specs
+    from edgepack.tflite_models.contents import tensor_specs
 
     few = convert(trained, data, tmp_path, ("int8",), samples=2)["int8"]
     assert few.read_bytes() != files["int8"].read_bytes()
-    assert tensor_specs(few)[0][0]["scale"] == pytest.approx(1 / 255, rel=0.01)
+    assert tensor_specs(few.read_bytes())[0][0]["scale"] == pytest.approx(1 / 255, rel=0.01)
 
 
 @pytest.mark.parametrize("name", ["float16", "dynamic_range", "int8", "int16x8"])

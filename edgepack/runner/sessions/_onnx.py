@@ -160,7 +160,7 @@ def _merged(spec: TensorSpec, recorded: TensorSpec) -> TensorSpec:
         raise RunnerError(
             f"tensor {spec.name!r} is {spec.dtype}, but the file's metadata says {recorded.dtype}; export it again"
         )
-    return TensorSpec(spec.name, spec.shape, spec.dtype, recorded.scale, recorded.zero_point)
+    return TensorSpec(spec.name, spec.shape, spec.dtype, recorded.scale, recorded.zero_point, recorded.layout)
 
 
 def _dtype(node: Any) -> str:
