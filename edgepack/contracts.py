@@ -263,6 +263,7 @@ class TechniqueContext:
         smoke: True for a quick pass whose figures mean nothing.
         places: Where the step's trainings keep what they go on from after they were stopped.
         made: What is made once for the step and used again, e.g. a trained teacher.
+        max_accuracy_drop: The recipe's gate, as a fraction; None = there is none.
     """
 
     training: "Training"
@@ -273,6 +274,7 @@ class TechniqueContext:
     smoke: bool = False
     places: Places = field(default_factory=Places)
     made: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    max_accuracy_drop: float | None = None
 
 
 @dataclass(frozen=True)
@@ -289,6 +291,7 @@ class TechniqueResult:
         rewrites: What was rewritten in the model before the step, one sentence each.
         warnings: Sentences for the person who runs the recipe.
         promises: What the ``.tflite`` files are held to, one entry per pruned or clustered kernel.
+        in_float: Layers that int8 files keep in float.
     """
 
     model: Any
@@ -300,6 +303,7 @@ class TechniqueResult:
     rewrites: Sequence[str] = ()
     warnings: Sequence[str] = ()
     promises: Sequence[Promise] = ()
+    in_float: Sequence[str] = ()
 
 
 class Technique(Protocol):
@@ -372,6 +376,7 @@ class ExportContext:
         calibration: float32 model inputs of shape (n, ...) for post-training quantisation.
         other: Makes (once) and returns the file of another format and precision, for formats derived from it.
         name: The model's name, for metadata inside the file.
+        in_float: Layers that int8 files keep in float.
     """
 
     float_model: Path
@@ -379,6 +384,7 @@ class ExportContext:
     calibration: "Array"
     other: Callable[[str, Precision], Path]
     name: str
+    in_float: Sequence[str] = ()
 
 
 class Format(Protocol):

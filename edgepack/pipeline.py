@@ -194,6 +194,7 @@ def _compress(work: Execution, data: Entry, trained: Entry) -> list[Step]:
                 config.model_dump(mode="json"),
                 recipe.training.for_steps().model_dump(mode="json"),
                 _identity(work, index, technique),
+                recipe.gates.max_accuracy_drop if getattr(config, "repair", 0) else None,
             ],
             inputs={
                 "data": data,
@@ -236,6 +237,7 @@ def _compress(work: Execution, data: Entry, trained: Entry) -> list[Step]:
             label=label,
             quantised=record["quantised"],
             precision=record["precision"],
+            in_float=record["in_float"],
         )
         done.append(Step(made, record, weighed))
     return done
@@ -259,6 +261,7 @@ def _footprint(
     label: str,
     quantised: bool = False,
     precision: Precision | None = None,
+    in_float: Sequence[str] = (),
 ) -> Entry:
     """Convert and weigh one model as it stands; ``precision`` is a post-training step's, else the model says it."""
     shown: Precision = precision or ("int8" if quantised else "float32")
@@ -269,6 +272,7 @@ def _footprint(
         "calibration_samples": samples,
         "threads": max(target.threads for target in work.plan.targets),
         "judged": precision is not None,
+        "in_float": list(in_float),
     }
     return work.stage(
         "footprint",
@@ -312,10 +316,11 @@ def _export(work: Execution, data: Entry, trained: Entry, weighed: Entry, done: 
         if name in inputs
     }
     samples = steps.calibration_samples(recipe)
+    in_float = [name for step in done if _makes_int8(step) for name in step.record["in_float"]]
     return work.stage(
         "export",
         "edgepack.stages.export",
-        config=[[config.model_dump(mode="json") for config in recipe.export], recipe.verify.samples, samples],
+        config=[[config.model_dump(mode="json") for config in recipe.export], recipe.verify.samples, samples, in_float],
         inputs={**inputs, **{f"ready-{precision}": entry for precision, entry in ready.items()}},
         code=(
             "formats",
@@ -334,9 +339,15 @@ def _export(work: Execution, data: Entry, trained: Entry, weighed: Entry, done: 
         options={
             **options,
             "calibration_samples": samples,
+            "in_float": in_float,
             "ready": {precision: str(entry.path.resolve()) for precision, entry in ready.items()},
         },
     )
+
+
+def _makes_int8(step: Step) -> bool:
+    """Whether int8 files are made as a step says."""
+    return bool(step.record["quantised"]) or step.record["precision"] == "int8"
 
 
 def _verify(work: Execution, data: Entry, exported: Entry, done: Sequence[Step]) -> Entry:

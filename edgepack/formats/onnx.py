@@ -45,7 +45,8 @@ def convert(config: Config, out: Path, *, context: ExportContext) -> None:
 
     layout = None if config.layout == "nhwc" else config.layout
     if config.precision == "int8":
-        graph = integer.from_tflite(context.other("tflite", "int8"), opset=config.opset, layout=layout)
+        source = context.other("tflite", "int8")
+        graph = integer.from_tflite(source, opset=config.opset, layout=layout, mixed=bool(context.in_float))
     else:
         graph = _from_keras(context.float_model, config.opset, layout)
         if config.precision == "float16":

@@ -43,36 +43,42 @@ def convert(config: Config, out: Path, *, context: ExportContext) -> None:
 
     Every other precision comes from the float model: it is quantised after training, and what TFMOT trained into the
     fake-quantised one is of no use to it. A model of raw columns (`keras_models.table`) has a float32 input, and its
-    first layer stays in float.
+    first layer stays in float. So do the layers of ``context.in_float``; where the model is not trained quantised its
+    ranges then come from calibration as in training: the converter's own quantises every layer or none.
 
     Raises:
         ConversionError: An operation is no TFLite built-in, or the file is not what its precision says.
     """
     from edgepack.keras_models.load import load
     from edgepack.keras_models.table import columns_of
+    from edgepack.quantization.post_training import calibrated
 
     precision = config.precision
     quantised = context.quantised_model if precision == "int8" else None
     model = load(quantised or context.float_model)
     columns = columns_of(model)
+    in_float = frozenset(context.in_float if precision == "int8" else ())
     if columns:
         _require_columns_fit(columns, precision)
     if quantised:
-        content = integer_file(model, context.calibration)
-    elif columns and precision == "int8":
-        content = integer_file(_calibrated(model, context.calibration), context.calibration)
+        content = integer_file(model, context.calibration, mixed=bool(in_float))
+    elif precision == "int8" and (columns or in_float):
+        made = calibrated(model, np.asarray(context.calibration, np.float32), in_float=in_float)
+        content = integer_file(made.model, context.calibration, mixed=bool(in_float))
+        in_float = made.float_layers
     else:
         content = convert_model(model, precision, context.calibration)
-    require(content, precision, float_front=bool(columns))
+    require(content, precision, float_front=bool(columns), in_float=in_float)
     out.write_bytes(content)
 
 
-def integer_file(model: Any, calibration: "NDArray[np.generic]") -> bytes:
+def integer_file(model: Any, calibration: "NDArray[np.generic]", *, mixed: bool = False) -> bytes:
     """Convert a fake-quantised tf_keras model to int8.
 
     Args:
         model: Single-input, single-output model with fake quantisation.
         calibration: float32 model inputs of shape (n, ...): they give ranges to layers that training left in float.
+        mixed: Some layers are meant to stay in float.
 
     Raises:
         ConversionError: An operation is no TFLite built-in.
@@ -80,24 +86,9 @@ def integer_file(model: Any, calibration: "NDArray[np.generic]") -> bytes:
     from edgepack.keras_models.table import columns_of
 
     content = convert_model(model, "int8")
-    if columns_of(model):  # the converter would calibrate the raw columns, too
+    if mixed or columns_of(model):  # the converter would calibrate what is to stay in float, too
         return content
     return convert_model(model, "int8", calibration) if float_operations(content) else content
-
-
-def _calibrated(model: Any, calibration: "NDArray[np.generic]") -> Any:
-    """A float model of raw columns with fake quantisation behind its first layer, its ranges from samples.
-
-    The converter's own calibration gives every tensor an 8-bit scale, the raw columns included, and cannot be told to
-    leave an operation alone that only moves values (its deny-list holds for those that compute).
-    """
-    from edgepack.keras_models.rewriting import rewrite
-    from edgepack.quantization.apply import fake_quantise
-    from edgepack.quantization.ranges import calibrate
-
-    quantised = fake_quantise(rewrite(model, quantisation=True).model)
-    calibrate(quantised, np.asarray(calibration, np.float32))
-    return quantised
 
 
 def _require_columns_fit(columns: "Sequence[Column]", precision: Precision) -> None:

@@ -13,7 +13,7 @@ INT8 = 3  # onnx.TensorProto.INT8
 FLOAT = 1  # onnx.TensorProto.FLOAT
 
 
-def from_tflite(path: Path, *, opset: int, layout: str | None = None) -> Any:
+def from_tflite(path: Path, *, opset: int, layout: str | None = None, mixed: bool = False) -> Any:
     """Convert an int8 ``.tflite`` to a graph with the same weights, scales and zero points.
 
     Activations are unsigned, see `unsigned`, and limits are where they do not hinder fusing, see `clips`.
@@ -22,6 +22,7 @@ def from_tflite(path: Path, *, opset: int, layout: str | None = None) -> Any:
         path: The file; its inputs and outputs are int8, or float32 in front of the first layer.
         opset: ONNX operator set.
         layout: ``"nchw"`` for an input whose channels stand behind the batch axis; None = as in the file.
+        mixed: Some layers of the file are meant to be in float.
 
     Raises:
         ConversionError: An operation has no ONNX counterpart, or a weight would not be int8.
@@ -42,7 +43,8 @@ def from_tflite(path: Path, *, opset: int, layout: str | None = None) -> Any:
     make_unsigned(model)
     move_clips(model)
     describe(model, *contents.tensor_specs(content), layout=layout)
-    require_int8_weights(model)
+    if not mixed:
+        require_int8_weights(model)
     _own_zero_points(model)
     canonicalise(model, keep=contents.tensor_names(content))
     return model

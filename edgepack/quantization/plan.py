@@ -87,10 +87,23 @@ def plan(graph: Graph, *, in_float: Collection[str] = ()) -> dict[str, Decision]
 
     Args:
         graph: The model; activations are layers of their own.
-        in_float: Names of nodes whose weights are not quantised.
+        in_float: Names of nodes that compute in float. What is fused into them does, too; the tensor between two of
+            them is not quantised.
     """
     scales = _scales(graph)
-    return {name: _decide(graph, node, scales, name in in_float) for name, node in graph.nodes.items()}
+    left = _with_fused(graph, in_float)
+    return {name: _decide(graph, node, scales, left) for name, node in graph.nodes.items()}
+
+
+def _with_fused(graph: Graph, names: Collection[str]) -> set[str]:
+    """Nodes, and those that swallow their tensors."""
+    found = set()
+    for name in names:
+        node: Node | None = graph.nodes.get(name)
+        while node is not None:
+            found.add(node.name)
+            node = fuses_into(graph, node)
+    return found
 
 
 def fuses_into(graph: Graph, node: Node) -> Node | None:
@@ -128,7 +141,7 @@ def activation(node: Node) -> str | None:
     return "softmax" if node.kind == "Softmax" else None
 
 
-def _decide(graph: Graph, node: Node, scales: dict[str, str], in_float: bool) -> Decision:
+def _decide(graph: Graph, node: Node, scales: dict[str, str], in_float: Collection[str]) -> Decision:
     swallowed = fuses_into(graph, node)
     output = None if swallowed else Output(scales[node.name])
     if node.kind == "InputLayer":
@@ -138,8 +151,10 @@ def _decide(graph: Graph, node: Node, scales: dict[str, str], in_float: bool) ->
         return Decision("passed through", "input", output=output)
     if node.kind == TABLE:
         return Decision("passed through", "makes features of raw columns, in float", output=output)
-    if in_float:
-        return Decision("passed through", "kept in float by the recipe", output=output)
+    if node.name in in_float:
+        readers = graph.consumers(node.name)
+        between = bool(readers) and all(reader.name in in_float for reader in readers)
+        return Decision("passed through", "kept in float by the recipe", output=None if between else output)
     if node.kind in KERNELS:
         reason = f"fused with {swallowed.name}" if swallowed else ""
         return Decision("quantised", reason, KERNELS[node.kind], output)

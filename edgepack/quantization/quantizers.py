@@ -28,6 +28,7 @@ class RangeQuantizer(quantizers.Quantizer):  # type: ignore[misc]
     """
 
     observer: ClassVar[Callable[["RangeQuantizer", Any], None] | None] = None
+    off = False  # hands tensors on, for who asks what a layer's quantisation does
 
     def __init__(self, decay: float = 0.99, low: float = -INITIAL, high: float = INITIAL, scale: str = "") -> None:
         self.decay, self.low, self.high, self.scale = decay, low, high, scale
@@ -38,6 +39,8 @@ class RangeQuantizer(quantizers.Quantizer):  # type: ignore[misc]
 
     def __call__(self, inputs: Any, training: bool, weights: Mapping[str, Any], **_: Any) -> Any:
         """Round to the 8-bit grid of the range; while there is an observer, show it the tensor and change nothing."""
+        if self.off:
+            return inputs
         if RangeQuantizer.observer is not None and self.scale:  # a fixed range is part of the function
             RangeQuantizer.observer(self, inputs)
             return inputs
@@ -62,6 +65,8 @@ class KernelQuantizer(quantizers.Quantizer):  # type: ignore[misc]
             axes together).
     """
 
+    off = False  # as in `RangeQuantizer`
+
     def __init__(self, granularity: str = "channel") -> None:
         self.granularity = granularity
 
@@ -73,6 +78,8 @@ class KernelQuantizer(quantizers.Quantizer):  # type: ignore[misc]
 
     def __call__(self, inputs: Any, training: bool, weights: Mapping[str, Any], **_: Any) -> Any:
         """Round a kernel to its 8-bit grid."""
+        if self.off:
+            return inputs
         kernel, shape = inputs, inputs.shape
         if self.granularity == "depthwise":  # TensorFlow knows per-channel ranges of the last axis only
             kernel = tf.reshape(kernel, (*shape[:2], 1, shape[2] * shape[3]))

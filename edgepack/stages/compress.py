@@ -44,6 +44,7 @@ def run(request: Request) -> dict[str, Any]:
         float_model=request.inputs["trained"] / "model.h5",
         smoke=request.smoke,
         places=Places(request.checkpoints, request.logs),
+        max_accuracy_drop=None if request.smoke else recipe.gates.max_accuracy_drop,
     )
     result = extensions.load("edgepack.techniques", technique).apply(model, data, config, context=context)
     metrics = {"val_accuracy_before": before, **result.metrics}
@@ -57,6 +58,7 @@ def run(request: Request) -> dict[str, Any]:
         "warnings": list(result.warnings),
         "layers": [_note(asdict(note)) for note in result.layers],
         "promises": [asdict(promise) for promise in result.promises],
+        "in_float": list(result.in_float),
     }
     if result.precision is None:
         save(result.model, request.out / "model.h5")

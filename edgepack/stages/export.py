@@ -16,8 +16,9 @@ def run(request: Request) -> dict[str, Any]:
     """Convert every export of the recipe; writes ``model.<precision>.<suffix>`` and the Keras outputs to compare with.
 
     ``options``: ``float_model`` and, when the recipe quantises in training, ``quantised_model`` (paths of ``.h5``
-    files); ``calibration_samples`` by precision, where a step of the recipe says how many; ``ready``: folders in which
-    ``model.<precision>.tflite`` has been made from these very models, by precision.
+    files); ``calibration_samples`` by precision, where a step of the recipe says how many; ``in_float``: layers that
+    int8 files keep in float; ``ready``: folders in which ``model.<precision>.tflite`` has been made from these very
+    models, by precision.
     """
     import numpy as np
 
@@ -39,6 +40,7 @@ def run(request: Request) -> dict[str, Any]:
         calibration=data.calibration(CALIBRATION_SAMPLES),
         other=lambda kind, precision: make(kind, precision),
         name=recipe.name,
+        in_float=request.options["in_float"],
     )
 
     def make(kind: str, precision: Precision) -> Path:

@@ -23,8 +23,8 @@ def run(request: Request) -> dict[str, Any]:
     returned figures, which no later stage depends on.
 
     ``options``: ``precision``, ``quantised`` (whether the model carries fake quantisation), ``calibration_samples``,
-    ``threads``, ``judged`` (whether the file's accuracy on the validation samples is wanted, for a step that is nothing
-    but a file).
+    ``threads``, ``in_float`` (layers that an int8 file keeps in float), ``judged`` (whether the file's accuracy on the
+    validation samples is wanted, for a step that is nothing but a file).
 
     Returns:
         ``latency_ms``: median and 90th percentile; empty where there is no file.
@@ -84,6 +84,7 @@ def _convert(request: Request, data: Dataset, precision: Precision, out: Path) -
         calibration=data.calibration(request.options["calibration_samples"]),
         other=none,
         name=request.recipe.name,
+        in_float=request.options["in_float"],
     )
     format_.convert(format_.Config(precision=precision), out, context=context)
 

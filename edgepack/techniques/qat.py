@@ -96,6 +96,7 @@ def apply(model: Any, data: "Dataset", config: Config, *, context: TechniqueCont
         curve=trained.curve,
         rewrites=rewritten.sentences,
         warnings=(*rewritten.warnings, *trained.warnings),
+        in_float=sorted(in_float),
     )
 
 

@@ -1,6 +1,7 @@
 """Which number formats does a ``.tflite`` file hold, and how many of its weights are zero?"""
 
 import zlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -152,18 +153,19 @@ def _float_front(content: bytes) -> set[str]:
     return front
 
 
-def require(content: bytes, precision: Precision, *, float_front: bool = False) -> None:
+def require(content: bytes, precision: Precision, *, float_front: bool = False, in_float: Collection[str] = ()) -> None:
     """Check that a file is stored and computed in the number format that its name will say.
 
     Args:
         content: The file.
         precision: The number format.
         float_front: The model's first layer is meant to stay in float; what follows is not.
+        in_float: Names of layers whose kernels are meant to be in float.
 
     Raises:
         ConversionError: It is not; the message names the operations or the tensors.
     """
-    if precision == "int8":
+    if precision == "int8" and not in_float:
         allowed = _float_front(content) if float_front else set()
         remaining = [operation for operation in float_operations(content) if operation not in allowed]
         if remaining:
@@ -186,12 +188,19 @@ def require(content: bytes, precision: Precision, *, float_front: bool = False) 
             )
         _require_float_activations(content)
         return
+    others = [kernel for kernel in others if not _is_of(kernel.tensor, in_float)]
     if others:
         listed = ", ".join(f"{kernel.tensor!r} ({kernel.values.dtype})" for kernel in others[:5])
         raise ConversionError(
             f"{precision} was asked for, but these kernels are not {np.dtype(expected).name}: {listed}",
             fix="report this with the model; export float32 meanwhile",
         )
+
+
+def _is_of(tensor: str, layers: Collection[str]) -> bool:
+    """Whether a tensor's name says that one of these layers made it: ``model/layer/Conv2D;model/layer/BiasAdd``."""
+    parts = {part.removeprefix("quant_") for name in tensor.split(";") for part in name.split("/")}
+    return not parts.isdisjoint(layers)
 
 
 def _require_int16_activations(content: bytes) -> None:
