@@ -251,6 +251,29 @@ class Promise:
 
 
 @dataclass(frozen=True)
+class Int8:
+    """How int8 files are made, beyond that ranges come from samples or from training.
+
+    Attributes:
+        in_float: Layers that compute in float.
+        correct_bias: Whether biases make up for the mean error of their channels (1906.04721, section 4.2); nothing for
+            a model that was trained quantised.
+    """
+
+    in_float: tuple[str, ...] = ()
+    correct_bias: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {"in_float": list(self.in_float), "correct_bias": self.correct_bias}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Int8":
+        """Read the form that ``to_dict`` writes."""
+        return cls(tuple(values["in_float"]), bool(values["correct_bias"]))
+
+
+@dataclass(frozen=True)
 class TechniqueContext:
     """What a technique may use besides the model, the data and its own configuration.
 
@@ -291,7 +314,7 @@ class TechniqueResult:
         rewrites: What was rewritten in the model before the step, one sentence each.
         warnings: Sentences for the person who runs the recipe.
         promises: What the ``.tflite`` files are held to, one entry per pruned or clustered kernel.
-        in_float: Layers that int8 files keep in float.
+        int8: How int8 files are made from here on; None = the step says nothing of that.
     """
 
     model: Any
@@ -303,7 +326,7 @@ class TechniqueResult:
     rewrites: Sequence[str] = ()
     warnings: Sequence[str] = ()
     promises: Sequence[Promise] = ()
-    in_float: Sequence[str] = ()
+    int8: Int8 | None = None
 
 
 class Technique(Protocol):
@@ -376,7 +399,7 @@ class ExportContext:
         calibration: float32 model inputs of shape (n, ...) for post-training quantisation.
         other: Makes (once) and returns the file of another format and precision, for formats derived from it.
         name: The model's name, for metadata inside the file.
-        in_float: Layers that int8 files keep in float.
+        int8: How int8 files are made, beyond that ranges come from samples.
     """
 
     float_model: Path
@@ -384,7 +407,7 @@ class ExportContext:
     calibration: "Array"
     other: Callable[[str, Precision], Path]
     name: str
-    in_float: Sequence[str] = ()
+    int8: Int8 = Int8()
 
 
 class Format(Protocol):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgepack import delivery, extensions, promises, steps, store, tracking, training_logs
-from edgepack.contracts import Precision
+from edgepack.contracts import Int8, Precision
 from edgepack.environment import describe
 from edgepack.errors import EdgepackError, RecipeError
 from edgepack.events import Observer, Silent
@@ -237,7 +237,7 @@ def _compress(work: Execution, data: Entry, trained: Entry) -> list[Step]:
             label=label,
             quantised=record["quantised"],
             precision=record["precision"],
-            in_float=record["in_float"],
+            int8=record["int8"],
         )
         done.append(Step(made, record, weighed))
     return done
@@ -261,7 +261,7 @@ def _footprint(
     label: str,
     quantised: bool = False,
     precision: Precision | None = None,
-    in_float: Sequence[str] = (),
+    int8: Mapping[str, Any] | None = None,
 ) -> Entry:
     """Convert and weigh one model as it stands; ``precision`` is a post-training step's, else the model says it."""
     shown: Precision = precision or ("int8" if quantised else "float32")
@@ -272,7 +272,7 @@ def _footprint(
         "calibration_samples": samples,
         "threads": max(target.threads for target in work.plan.targets),
         "judged": precision is not None,
-        "in_float": list(in_float),
+        "int8": int8 or Int8().to_dict(),
     }
     return work.stage(
         "footprint",
@@ -316,11 +316,11 @@ def _export(work: Execution, data: Entry, trained: Entry, weighed: Entry, done: 
         if name in inputs
     }
     samples = steps.calibration_samples(recipe)
-    in_float = [name for step in done if _makes_int8(step) for name in step.record["in_float"]]
+    int8 = next((step.record["int8"] for step in reversed(done) if step.record["int8"]), Int8().to_dict())
     return work.stage(
         "export",
         "edgepack.stages.export",
-        config=[[config.model_dump(mode="json") for config in recipe.export], recipe.verify.samples, samples, in_float],
+        config=[[config.model_dump(mode="json") for config in recipe.export], recipe.verify.samples, samples, int8],
         inputs={**inputs, **{f"ready-{precision}": entry for precision, entry in ready.items()}},
         code=(
             "formats",
@@ -339,15 +339,10 @@ def _export(work: Execution, data: Entry, trained: Entry, weighed: Entry, done: 
         options={
             **options,
             "calibration_samples": samples,
-            "in_float": in_float,
+            "int8": int8,
             "ready": {precision: str(entry.path.resolve()) for precision, entry in ready.items()},
         },
     )
-
-
-def _makes_int8(step: Step) -> bool:
-    """Whether int8 files are made as a step says."""
-    return bool(step.record["quantised"]) or step.record["precision"] == "int8"
 
 
 def _verify(work: Execution, data: Entry, exported: Entry, done: Sequence[Step]) -> Entry:

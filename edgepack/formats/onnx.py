@@ -46,7 +46,7 @@ def convert(config: Config, out: Path, *, context: ExportContext) -> None:
     layout = None if config.layout == "nhwc" else config.layout
     if config.precision == "int8":
         source = context.other("tflite", "int8")
-        graph = integer.from_tflite(source, opset=config.opset, layout=layout, mixed=bool(context.in_float))
+        graph = integer.from_tflite(source, opset=config.opset, layout=layout, mixed=bool(context.int8.in_float))
     else:
         graph = _from_keras(context.float_model, config.opset, layout)
         if config.precision == "float16":

@@ -43,8 +43,8 @@ def convert(config: Config, out: Path, *, context: ExportContext) -> None:
 
     Every other precision comes from the float model: it is quantised after training, and what TFMOT trained into the
     fake-quantised one is of no use to it. A model of raw columns (`keras_models.table`) has a float32 input, and its
-    first layer stays in float. So do the layers of ``context.in_float``; where the model is not trained quantised its
-    ranges then come from calibration as in training: the converter's own quantises every layer or none.
+    first layer stays in float. So do the layers of ``context.int8.in_float``; where the model is not trained quantised
+    its ranges then come from calibration as in training: the converter's own quantises every layer or none.
 
     Raises:
         ConversionError: An operation is no TFLite built-in, or the file is not what its precision says.
@@ -57,13 +57,15 @@ def convert(config: Config, out: Path, *, context: ExportContext) -> None:
     quantised = context.quantised_model if precision == "int8" else None
     model = load(quantised or context.float_model)
     columns = columns_of(model)
-    in_float = frozenset(context.in_float if precision == "int8" else ())
+    int8 = context.int8
+    in_float = frozenset(int8.in_float if precision == "int8" else ())
     if columns:
         _require_columns_fit(columns, precision)
     if quantised:
         content = integer_file(model, context.calibration, mixed=bool(in_float))
-    elif precision == "int8" and (columns or in_float):
-        made = calibrated(model, np.asarray(context.calibration, np.float32), in_float=in_float)
+    elif precision == "int8" and (columns or in_float or int8.correct_bias):
+        samples = np.asarray(context.calibration, np.float32)
+        made = calibrated(model, samples, in_float=in_float, correct_bias=int8.correct_bias)
         content = integer_file(made.model, context.calibration, mixed=bool(in_float))
         in_float = made.float_layers
     else:

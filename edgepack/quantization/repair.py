@@ -58,6 +58,7 @@ def repair(
     max_drop: float,
     max_layers: int,
     in_float: Sequence[str] = (),
+    correct_bias: bool = False,
     progress: Progress,
 ) -> Repaired:
     """Keep the layers in float whose quantisation costs most, until an int8 file is accurate enough on validation data.
@@ -72,9 +73,10 @@ def repair(
         max_drop: Largest loss against the float model, in the task's figure of merit.
         max_layers: Most layers with a kernel that may stay in float, besides those of ``in_float``.
         in_float: Layers that stay in float in any case.
+        correct_bias: Whether biases make up for the mean error of their channels.
         progress: Receives an event for each choice that is tried.
     """
-    measure = _Measure(model, data, samples, progress)
+    measure = _Measure(model, data, samples, correct_bias, progress)
     baseline = measure.baseline()
     given = tuple(in_float)
     goal = baseline - max_drop - 1e-9
@@ -103,10 +105,13 @@ def repair(
 class _Measure:
     """The figure of merit, on the validation samples, of the file that a choice of layers in float makes."""
 
-    def __init__(self, model: Any, data: "Dataset", samples: "NDArray[np.float32]", progress: Progress) -> None:
+    def __init__(
+        self, model: Any, data: "Dataset", samples: "NDArray[np.float32]", correct_bias: bool, progress: Progress
+    ) -> None:
         from edgepack.runner import tasks
 
         self._model, self._samples, self._progress = model, samples, progress
+        self._correct_bias = correct_bias
         self._x, labels = data.inputs("validation"), data.targets("validation")
         judge = tasks.load(data.task)
         self._figure: Callable[[Any], float] = lambda outputs: judge.figure(outputs, self._x, labels)
@@ -134,10 +139,10 @@ class _Measure:
         from edgepack.runner.infer import predict
         from edgepack.runner.sessions import open_session
 
-        quantised = calibrated(self._model, self._samples, in_float=in_float).model
+        made = calibrated(self._model, self._samples, in_float=in_float, correct_bias=self._correct_bias)
         with tempfile.TemporaryDirectory(prefix="edgepack-") as folder:
             path = Path(folder) / "model.int8.tflite"
-            path.write_bytes(integer_file(quantised, self._samples, mixed=bool(in_float)))
+            path.write_bytes(integer_file(made.model, self._samples, mixed=bool(in_float)))
             with open_session("litert", path, 1) as session:
                 _, real = predict(session, self._x)
         return self._figure(real)

@@ -5,13 +5,13 @@ what it caused.
 """
 
 import math
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgepack.quantization.plan import HANDS_ON
 from edgepack.quantization.ranges import activation_quantizers
+from edgepack.quantization.switches import switched
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,11 +69,11 @@ def rank(model: Any, samples: "NDArray[np.float32]", *, batch_size: int = 64) ->
     kernels = [(layer, quantizer) for layer in model.layers for _, quantizer, _ in getattr(layer, "_weight_vars", ())]
     tensors = [(layer, quantizer) for layer in layers.inside for quantizer, _ in activation_quantizers(layer)]
     found = []
-    with _set([quantizer for _, quantizer in kernels + tensors], off=True):
+    with switched([quantizer for _, quantizer in kernels + tensors], off=True):
         reference = outputs()
         power = float(np.sum(reference**2)) or 1.0
         for layer, quantizer in kernels + tensors:
-            with _set([quantizer], off=False):
+            with switched([quantizer], off=False):
                 noise = float(np.sum((outputs() - reference) ** 2)) / power
             is_kernel = (layer, quantizer) in kernels
             needs = (layer.name,) if is_kernel else layers.around(layer)
@@ -133,16 +133,3 @@ class _Layers:
     def _hands_on(self, name: str) -> bool:
         layer = self._by_name[name]
         return type(getattr(layer, "layer", layer)).__name__ in HANDS_ON
-
-
-@contextmanager
-def _set(quantizers: Iterable[Any], *, off: bool) -> Iterator[None]:
-    """While open, these quantizers hand tensors on, or do again what they do."""
-    held = list(quantizers)
-    for quantizer in held:
-        quantizer.off = off
-    try:
-        yield
-    finally:
-        for quantizer in held:
-            quantizer.off = not off

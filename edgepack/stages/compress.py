@@ -58,7 +58,7 @@ def run(request: Request) -> dict[str, Any]:
         "warnings": list(result.warnings),
         "layers": [_note(asdict(note)) for note in result.layers],
         "promises": [asdict(promise) for promise in result.promises],
-        "in_float": list(result.in_float),
+        "int8": result.int8.to_dict() if result.int8 else None,
     }
     if result.precision is None:
         save(result.model, request.out / "model.h5")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgepack import dataset, extensions
-from edgepack.contracts import ExportContext, Precision
+from edgepack.contracts import ExportContext, Int8, Precision
 from edgepack.stages.request import Request
 from edgepack.techniques._post_training import CALIBRATION_SAMPLES
 
@@ -16,8 +16,8 @@ def run(request: Request) -> dict[str, Any]:
     """Convert every export of the recipe; writes ``model.<precision>.<suffix>`` and the Keras outputs to compare with.
 
     ``options``: ``float_model`` and, when the recipe quantises in training, ``quantised_model`` (paths of ``.h5``
-    files); ``calibration_samples`` by precision, where a step of the recipe says how many; ``in_float``: layers that
-    int8 files keep in float; ``ready``: folders in which ``model.<precision>.tflite`` has been made from these very
+    files); ``calibration_samples`` by precision, where a step of the recipe says how many; ``int8``: how int8
+    files are made; ``ready``: folders in which ``model.<precision>.tflite`` has been made from these very
     models, by precision.
     """
     import numpy as np
@@ -40,7 +40,7 @@ def run(request: Request) -> dict[str, Any]:
         calibration=data.calibration(CALIBRATION_SAMPLES),
         other=lambda kind, precision: make(kind, precision),
         name=recipe.name,
-        in_float=request.options["in_float"],
+        int8=Int8.from_dict(request.options["int8"]),
     )
 
     def make(kind: str, precision: Precision) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edgepack import dataset, extensions
-from edgepack.contracts import ExportContext, Precision
+from edgepack.contracts import ExportContext, Int8, Precision
 from edgepack.dataset import Dataset
 from edgepack.errors import ConversionError
 from edgepack.stages.request import Request
@@ -23,7 +23,7 @@ def run(request: Request) -> dict[str, Any]:
     returned figures, which no later stage depends on.
 
     ``options``: ``precision``, ``quantised`` (whether the model carries fake quantisation), ``calibration_samples``,
-    ``threads``, ``in_float`` (layers that an int8 file keeps in float), ``judged`` (whether the file's accuracy on the
+    ``threads``, ``int8`` (how such a file is made), ``judged`` (whether the file's accuracy on the
     validation samples is wanted, for a step that is nothing but a file).
 
     Returns:
@@ -84,7 +84,7 @@ def _convert(request: Request, data: Dataset, precision: Precision, out: Path) -
         calibration=data.calibration(request.options["calibration_samples"]),
         other=none,
         name=request.recipe.name,
-        in_float=request.options["in_float"],
+        int8=Int8.from_dict(request.options["int8"]),
     )
     format_.convert(format_.Config(precision=precision), out, context=context)
 

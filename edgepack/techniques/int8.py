@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from edgepack import contracts
-from edgepack.contracts import Precision, TechniqueContext, TechniqueResult
+from edgepack.contracts import Int8, Precision, TechniqueContext, TechniqueResult
 from edgepack.techniques._post_training import CALIBRATION_SAMPLES, unchanged
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ class Config(contracts.TechniqueConfig):
         CALIBRATION_SAMPLES, description="training samples that set the ranges of activations"
     )
     exclude: tuple[str, ...] = Field((), description="names of layers kept in float")
+    correct_bias: bool = Field(
+        False, description="let biases make up for the mean error of their channels (1906.04721, section 4.2)"
+    )
     repair: NonNegativeInt = Field(
         4,
         description="where gates.max_accuracy_drop is missed on the validation samples, up to so many layers with a "
@@ -49,7 +52,7 @@ def apply(model: Any, data: "Dataset", config: Config, *, context: TechniqueCont
     check_names(model, config.exclude, key="exclude")
     limit = context.max_accuracy_drop
     if limit is None or not config.repair:
-        return _noted(result, config.exclude, config.exclude)
+        return _noted(result, config, config.exclude)
     repaired = repair(
         model,
         data,
@@ -57,10 +60,11 @@ def apply(model: Any, data: "Dataset", config: Config, *, context: TechniqueCont
         max_drop=limit,
         max_layers=config.repair,
         in_float=config.exclude,
+        correct_bias=config.correct_bias,
         progress=context.progress,
     )
     return replace(
-        _noted(result, config.exclude, repaired.in_float, repaired.ranking),
+        _noted(result, config, repaired.in_float, repaired.ranking),
         metrics={
             "val_accuracy_int8": repaired.tried[0].figure,
             "float_layers": len(repaired.in_float),
@@ -83,7 +87,7 @@ def _warnings(repaired: "Repaired", limit: float, most: int) -> Sequence[str]:
 
 
 def _noted(
-    result: TechniqueResult, given: Sequence[str], in_float: Sequence[str], ranking: "Sequence[Sensitivity]" = ()
+    result: TechniqueResult, config: Config, in_float: Sequence[str], ranking: "Sequence[Sensitivity]" = ()
 ) -> TechniqueResult:
     """The result with the layers that stay in float, and a note on each; where layers were ranked, on every one."""
     why = {True: "kept in float by the recipe", False: "kept in float to hold the gate"}
@@ -92,8 +96,8 @@ def _noted(
         alone = [f"{item.part} {item.sqnr_db:.1f} dB" for item in ranking if item.layer == note.layer]
         noise = [f"signal to noise with nothing but this in 8 bits: {', '.join(alone)}"] if alone else []
         if note.layer in in_float:
-            kept = why[note.layer in given]
+            kept = why[note.layer in config.exclude]
             notes.append(replace(note, status="passed through", reason="; ".join([kept, *noise])))
         else:
             notes.append(replace(note, reason="; ".join([note.reason, *noise]).removeprefix("; ")))
-    return replace(result, layers=notes, in_float=tuple(in_float))
+    return replace(result, layers=notes, int8=Int8(tuple(in_float), config.correct_bias))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
 
-from edgepack.contracts import LayerNote, TechniqueContext, TechniqueResult
+from edgepack.contracts import Int8, LayerNote, TechniqueContext, TechniqueResult
 from edgepack.techniques._training import TrainedConfig, identity
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def apply(model: Any, data: "Dataset", config: Config, *, context: TechniqueCont
         curve=trained.curve,
         rewrites=rewritten.sentences,
         warnings=(*rewritten.warnings, *trained.warnings),
-        in_float=sorted(in_float),
+        int8=Int8(tuple(sorted(in_float))),
     )
 
 

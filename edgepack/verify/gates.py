@@ -120,7 +120,7 @@ def error_for(failed: list[Judgement], target: str) -> EdgepackError | None:
     if any(item.gate in QUALITY for item in failed):
         return VerificationError(
             "\n".join(lines),
-            fix="train longer, compress less, use QAT for int8 or `use: int8` with `repair`, or move the gate in the recipe",
+            fix="train longer, compress less, use `qat` or `int8` with its `repair`, or move the gate in the recipe",
         )
     return BudgetError("\n".join(lines), fix="choose a smaller model or precision, or move the budget")
 

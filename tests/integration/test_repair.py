@@ -8,7 +8,7 @@ import compressing
 import numpy as np
 import pytest
 
-from edgepack.contracts import ExportContext, TechniqueContext
+from edgepack.contracts import ExportContext, Int8, TechniqueContext
 from edgepack.dataset import Dataset
 from edgepack.runner.infer import predict
 from edgepack.runner.sessions import open_session
@@ -70,7 +70,7 @@ def written(kind: str, broken: Any, data: Dataset, folder: Path, in_float: Any) 
         format_.convert(format_.Config(precision="int8"), path, context=context)
         return path
 
-    context = ExportContext(folder / "model.h5", None, data.calibration(256), other, "m", in_float)
+    context = ExportContext(folder / "model.h5", None, data.calibration(256), other, "m", Int8(in_float))
     return make(kind)
 
 
@@ -80,7 +80,7 @@ def test_full_int8_collapses_and_the_repaired_file_does_not(
     x = data.inputs("test")
     float_accuracy = accuracy(broken.predict(x, verbose=0), data)
     found = {}
-    for name, in_float in (("plain", ()), ("repaired", repaired.in_float)):
+    for name, in_float in (("plain", ()), ("repaired", repaired.int8.in_float)):
         with open_session("litert", written("tflite", broken, data, tmp_path, in_float)) as session:
             found[name] = accuracy(predict(session, x)[1], data)
     assert found["plain"] < float_accuracy - 0.3
@@ -88,7 +88,7 @@ def test_full_int8_collapses_and_the_repaired_file_does_not(
 
 
 def test_the_maker_and_the_reader_of_the_wide_tensor_are_in_float(repaired: Any) -> None:
-    assert sorted(repaired.in_float) == ["conv", "pointwise"]
+    assert sorted(repaired.int8.in_float) == ["conv", "pointwise"]
     notes = {note.layer: note for note in repaired.layers}
     assert notes["conv"].status == "passed through"
     assert notes["conv"].reason.startswith("kept in float to hold the gate; signal to noise with nothing but this in 8")
@@ -103,7 +103,7 @@ def test_the_maker_and_the_reader_of_the_wide_tensor_are_in_float(repaired: Any)
 def test_kernels_of_the_others_stay_int8(broken: Any, repaired: Any, data: Dataset, tmp_path: Path) -> None:
     from edgepack.tflite_models.contents import kernels
 
-    stored = kernels(written("tflite", broken, data, tmp_path, repaired.in_float).read_bytes())
+    stored = kernels(written("tflite", broken, data, tmp_path, repaired.int8.in_float).read_bytes())
     kinds = [kernel.values.dtype.name for kernel in stored]
     assert sorted(kinds) == ["float32", "float32", "int8", "int8", "int8"]
 
@@ -111,7 +111,7 @@ def test_kernels_of_the_others_stay_int8(broken: Any, repaired: Any, data: Datas
 def test_the_onnx_file_has_the_same_layers_in_float(broken: Any, repaired: Any, data: Dataset, tmp_path: Path) -> None:
     x = data.inputs("test", 200)
     outputs = []
-    onnx_file = written("onnx", broken, data, tmp_path, repaired.in_float)
+    onnx_file = written("onnx", broken, data, tmp_path, repaired.int8.in_float)
     for runtime, path in (("onnxruntime", onnx_file), ("litert", tmp_path / "model.int8.tflite")):
         with open_session(runtime, path) as session:
             outputs.append(predict(session, x)[1])
@@ -121,7 +121,7 @@ def test_the_onnx_file_has_the_same_layers_in_float(broken: Any, repaired: Any, 
 
 def test_what_holds_the_gate_is_left_alone(data: Dataset) -> None:
     result = int8.apply(compressing.network(data), data, int8.Config(), context=gated(0.05))
-    assert result.in_float == ()
+    assert result.int8.in_float == ()
     assert result.metrics["ranking"] == []
     assert len(result.metrics["tried"]) == 1
     assert not result.warnings
@@ -134,5 +134,5 @@ def test_too_few_layers_are_said_to_be_too_few(broken: Any, data: Dataset) -> No
 
 def test_without_a_gate_nothing_is_tried(broken: Any, data: Dataset) -> None:
     result = int8.apply(broken, data, int8.Config(exclude=("conv",)), context=gated(None))
-    assert result.in_float == ("conv",)
+    assert result.int8.in_float == ("conv",)
     assert not result.metrics
