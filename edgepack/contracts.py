@@ -399,6 +399,8 @@ class ExportContext:
         calibration: float32 model inputs of shape (n, ...) for post-training quantisation.
         other: Makes (once) and returns the file of another format and precision, for formats derived from it.
         name: The model's name, for metadata inside the file.
+        labels: Names of the classes in the order of the outputs, for the same.
+        preprocessing: How raw values become inputs, for the same; None = it is not known.
         int8: How int8 files are made, beyond that ranges come from samples.
     """
 
@@ -407,6 +409,8 @@ class ExportContext:
     calibration: "Array"
     other: Callable[[str, Precision], Path]
     name: str
+    labels: Sequence[str] = ()
+    preprocessing: Preprocessing | None = None
     int8: Int8 = Int8()
 
 

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from pydantic import Field, model_validator
 
 from edgepack import contracts
 from edgepack.contracts import ExportContext, Precision
 from edgepack.errors import ConversionError
-from edgepack.tflite_models.contents import float_operations, require
+from edgepack.tflite_models.contents import float_operations, require, tensor_specs
+from edgepack.tflite_models.metadata import Meaning, embed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,6 +31,9 @@ SLIGHT = 0.01
 """How far, in standard deviations of a column, float16 may move what is imputed and subtracted."""
 
 
+Ends = Literal["int8", "uint8", "float32"]
+
+
 class Config(contracts.ExportConfig):
     """TensorFlow Lite, in any precision; int8 has int8 inputs and outputs, every other one float32.
 
@@ -36,6 +41,14 @@ class Config(contracts.ExportConfig):
     """
 
     format: Literal["tflite"] = "tflite"
+    input: Ends | None = Field(None, description="type of an int8 file's input; absent = int8")
+    output: Ends | None = Field(None, description="type of an int8 file's output; absent = int8")
+
+    @model_validator(mode="after")
+    def _only_int8_has_a_choice(self) -> "Config":
+        if self.precision != "int8" and (self.input or self.output):
+            raise ValueError(f"input and output are float32 in {self.precision}; they can be chosen for int8 only")
+        return self
 
 
 def convert(config: Config, out: Path, *, context: ExportContext) -> None:
@@ -57,40 +70,65 @@ def convert(config: Config, out: Path, *, context: ExportContext) -> None:
     quantised = context.quantised_model if precision == "int8" else None
     model = load(quantised or context.float_model)
     columns = columns_of(model)
+    if columns and config.input not in (None, "float32"):
+        raise ConversionError(
+            f"input: {config.input} was asked for, but a model of raw columns takes float32",
+            fix="leave input out, or set data.table to null",
+        )
+    ends = (config.input or ("float32" if columns else "int8"), config.output or "int8")
     int8 = context.int8
     in_float = frozenset(int8.in_float if precision == "int8" else ())
     if columns:
         _require_columns_fit(columns, precision)
     if quantised:
-        content = integer_file(model, context.calibration, mixed=bool(in_float))
+        content = integer_file(model, context.calibration, mixed=bool(in_float), ends=ends)
     elif precision == "int8" and (columns or in_float or int8.correct_bias):
         samples = np.asarray(context.calibration, np.float32)
         made = calibrated(model, samples, in_float=in_float, correct_bias=int8.correct_bias)
-        content = integer_file(made.model, context.calibration, mixed=bool(in_float))
+        content = integer_file(made.model, context.calibration, mixed=bool(in_float), ends=ends)
         in_float = made.float_layers
     else:
-        content = convert_model(model, precision, context.calibration)
+        content = convert_model(model, precision, context.calibration, ends=ends)
     require(content, precision, float_front=bool(columns), in_float=in_float)
-    out.write_bytes(content)
+    out.write_bytes(embed(content, _meaning(content, context, table=bool(columns))))
 
 
-def integer_file(model: Any, calibration: "NDArray[np.generic]", *, mixed: bool = False) -> bytes:
+def _meaning(content: bytes, context: ExportContext, *, table: bool) -> Meaning:
+    """What the file's metadata say; the columns of a table are not said to be normalised: the model does that."""
+    (source, *_), (target, *_) = tensor_specs(content)
+    known = context.preprocessing if context.preprocessing and context.preprocessing.scale and not table else None
+    return Meaning(
+        name=context.name,
+        description=f"{context.name}, converted by edgepack",
+        input_name=source["name"],
+        input_shape=tuple(source["shape"]),
+        mean=-known.offset / known.scale if known else None,
+        std=1 / known.scale if known else None,
+        output_name=target["name"],
+        labels=context.labels if len(context.labels) == target["shape"][-1] else (),
+    )
+
+
+def integer_file(
+    model: Any, calibration: "NDArray[np.generic]", *, mixed: bool = False, ends: tuple[Ends, Ends] | None = None
+) -> bytes:
     """Convert a fake-quantised tf_keras model to int8.
 
     Args:
         model: Single-input, single-output model with fake quantisation.
         calibration: float32 model inputs of shape (n, ...): they give ranges to layers that training left in float.
         mixed: Some layers are meant to stay in float.
+        ends: Types of input and output, see `convert_model`.
 
     Raises:
         ConversionError: An operation is no TFLite built-in.
     """
     from edgepack.keras_models.table import columns_of
 
-    content = convert_model(model, "int8")
+    content = convert_model(model, "int8", ends=ends)
     if mixed or columns_of(model):  # the converter would calibrate what is to stay in float, too
         return content
-    return convert_model(model, "int8", calibration) if float_operations(content) else content
+    return convert_model(model, "int8", calibration, ends=ends) if float_operations(content) else content
 
 
 def _require_columns_fit(columns: "Sequence[Column]", precision: Precision) -> None:
@@ -114,13 +152,20 @@ def _require_columns_fit(columns: "Sequence[Column]", precision: Precision) -> N
                 )
 
 
-def convert_model(model: Any, precision: Precision, calibration: "NDArray[np.generic] | None" = None) -> bytes:
+def convert_model(
+    model: Any,
+    precision: Precision,
+    calibration: "NDArray[np.generic] | None" = None,
+    *,
+    ends: tuple[Ends, Ends] | None = None,
+) -> bytes:
     """Convert a single-input, single-output tf_keras model with batch size 1.
 
     Args:
         model: Float or fake-quantised model.
         precision: Number format of the file.
         calibration: float32 model inputs of shape (n, ...), for precisions whose ranges come from samples.
+        ends: Types of input and output of an int8 file; None = int8, or float32 for an input of raw columns.
 
     Raises:
         ConversionError: An operation is no TFLite built-in, or has no form in that precision.
@@ -138,8 +183,8 @@ def convert_model(model: Any, precision: Precision, calibration: "NDArray[np.gen
     if precision == "float16":
         converter.target_spec.supported_types = [tf.float16]
     if precision == "int8":
-        converter.inference_input_type = tf.float32 if columns_of(model) else tf.int8
-        converter.inference_output_type = tf.int8
+        first, last = ends or ("float32" if columns_of(model) else "int8", "int8")
+        converter.inference_input_type, converter.inference_output_type = tf.as_dtype(first), tf.as_dtype(last)
     if precision in CALIBRATED and calibration is not None:
         converter.representative_dataset = lambda: _samples(calibration)
         converter.target_spec.supported_ops = [getattr(tf.lite.OpsSet, CALIBRATED[precision])]

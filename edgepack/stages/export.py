@@ -38,22 +38,25 @@ def run(request: Request) -> dict[str, Any]:
         float_model=float_model,
         quantised_model=Path(quantised) if quantised else None,
         calibration=data.calibration(CALIBRATION_SAMPLES),
-        other=lambda kind, precision: make(kind, precision),
+        other=lambda kind, precision: make(kind, precision, derived=_is_special(configs.get((kind, precision)))),
         name=recipe.name,
+        labels=data.labels,
+        preprocessing=data.preprocessing,
         int8=Int8.from_dict(request.options["int8"]),
     )
 
-    def make(kind: str, precision: Precision) -> Path:
+    def make(kind: str, precision: Precision, *, derived: bool = False) -> Path:
         format_ = extensions.load("edgepack.formats", kind)
-        # A file that only another format needs stays out of the results.
-        folder = request.out if (kind, precision) in configs else Path(extra)
+        # A file that only another format needs stays out of the results, and is as it comes.
+        folder = request.out if (kind, precision) in configs and not derived else Path(extra)
         path = folder / f"model.{precision}.{format_.SUFFIX}"
         if path.exists():
             return path
-        config = configs.get((kind, precision)) or format_.Config(precision=precision)
+        config = configs.get((kind, precision)) if not derived else None
+        config = config or format_.Config(precision=precision)
         request.progress({"label": "export", "text": path.name})
         made_before = Path(ready[precision]) / path.name if precision in ready else None
-        if kind == "tflite" and made_before is not None and made_before.exists():
+        if kind == "tflite" and not _is_special(config) and made_before is not None and made_before.exists():
             shutil.copyfile(made_before, path)
             return path
         samples = calibrated.get(precision)
@@ -71,6 +74,11 @@ def run(request: Request) -> dict[str, Any]:
                 outputs[path] = predict(load(Path(path)), data, "test", recipe.verify.samples)
             np.save(request.out / f"keras.{name}.npy", outputs[path])
     return {"artifacts": made}
+
+
+def _is_special(config: Any) -> bool:
+    """Whether an export asks for more than its format and precision."""
+    return config is not None and config != type(config)(precision=config.precision)
 
 
 def _format(config: Any) -> str:

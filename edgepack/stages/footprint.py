@@ -84,6 +84,8 @@ def _convert(request: Request, data: Dataset, precision: Precision, out: Path) -
         calibration=data.calibration(request.options["calibration_samples"]),
         other=none,
         name=request.recipe.name,
+        labels=data.labels,
+        preprocessing=data.preprocessing,
         int8=Int8.from_dict(request.options["int8"]),
     )
     format_.convert(format_.Config(precision=precision), out, context=context)

@@ -127,8 +127,12 @@ def deflated_bytes(content: bytes) -> int:
 
 
 def float_operations(content: bytes) -> list[str]:
-    """Name the operations of a file that compute in float: ``op 'output tensor'``."""
-    return [f"{name} {tensor!r}" for name, tensor, dtype in _outputs(open_plain(content)) if dtype == np.float32]
+    """Name the operations of a file that compute in float: ``op 'output tensor'``.
+
+    What turns the model's output into float32 at the very end computes nothing.
+    """
+    interpreter = open_plain(content)
+    return [f"{name} {tensor!r}" for name, tensor in _floats(interpreter)]
 
 
 def _float_front(content: bytes) -> set[str]:
@@ -205,14 +209,8 @@ def _is_of(tensor: str, layers: Collection[str]) -> bool:
 
 def _require_int16_activations(content: bytes) -> None:
     interpreter = open_plain(content)
-    ends = {str(detail["name"]) for detail in interpreter.get_output_details()}
-    operations = _outputs(interpreter)
-    floats = [
-        f"{name} {tensor!r}"
-        for name, tensor, dtype in operations
-        if dtype == np.float32 and not (name == "DEQUANTIZE" and tensor in ends)
-    ]
-    if floats or not any(dtype == np.int16 for _, _, dtype in operations):
+    floats = [f"{name} {tensor!r}" for name, tensor in _floats(interpreter)]
+    if floats or not any(dtype == np.int16 for _, _, dtype in _outputs(interpreter)):
         what = f"these operations stayed in float: {', '.join(floats)}" if floats else "no operation is in int16"
         raise ConversionError(
             f"int16 activations were asked for, but {what}", fix="export int8 or float16 instead, or replace the layers"
@@ -228,6 +226,16 @@ def _require_float_activations(content: bytes) -> None:
             f"dynamic range was asked for, but these operations give integers: {', '.join(integers)}",
             fix="report this with the model; export float32 meanwhile",
         )
+
+
+def _floats(interpreter: Any) -> list[tuple[str, str]]:
+    """(operation, first output's name) of each operation in float but a DEQUANTIZE that makes the model's output."""
+    ends = {str(detail["name"]) for detail in interpreter.get_output_details()}
+    return [
+        (name, tensor)
+        for name, tensor, dtype in _outputs(interpreter)
+        if dtype == np.float32 and not (name == "DEQUANTIZE" and tensor in ends)
+    ]
 
 
 def _outputs(interpreter: Any) -> list[tuple[str, str, Any]]:

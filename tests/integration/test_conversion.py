@@ -127,6 +127,34 @@ def test_channels_first_is_refused_for_what_has_none(tmp_path: Path) -> None:
         format_.convert(config, tmp_path / "m.onnx", context=_context(model, tmp_path, None))
 
 
+@pytest.mark.parametrize("ends", [("uint8", "uint8"), ("float32", "float32"), ("uint8", "float32"), ("int8", None)])
+def test_an_int8_file_takes_and_gives_what_is_asked_for(residual: Any, tmp_path: Path, ends: tuple[Any, Any]) -> None:
+    from edgepack.formats import tflite
+
+    samples = np.random.default_rng(0).uniform(0, 1, (64, 16, 16, 3)).astype(np.float32)
+    context = _context(residual, tmp_path, samples)
+    outputs = []
+    for name, config in (("own", tflite.Config(precision="int8", input=ends[0], output=ends[1])), ("plain", None)):
+        path = tmp_path / f"{name}.tflite"
+        tflite.convert(config or tflite.Config(precision="int8"), path, context=context)
+        with open_session("litert", path) as session:
+            if config:
+                assert (session.inputs[0].dtype, session.outputs[0].dtype) == (ends[0], ends[1] or "int8")
+            outputs.append(predict(session, samples)[1])
+    # Samples that lie just between two steps may be rounded either way when the file does it itself.
+    np.testing.assert_allclose(outputs[0], outputs[1], atol=0.02)
+    assert np.mean(outputs[0] == outputs[1]) > 0.9
+
+
+def test_ends_of_other_precisions_are_not_chosen() -> None:
+    from pydantic import ValidationError
+
+    from edgepack.formats import tflite
+
+    with pytest.raises(ValidationError, match="float32 in float16; they can be chosen for int8 only"):
+        tflite.Config(precision="float16", input="uint8")
+
+
 def test_the_same_model_gives_the_same_bytes(residual: Any, tmp_path: Path) -> None:
     from edgepack.keras_models.save import save
 
