@@ -93,6 +93,9 @@ def _verification(
             top1_agreement=record["top1_agreement"],
             unjudged=SMOKE if plan.smoke else None,
         )
+        judgements += gates.judge_placement(
+            target, artifact=name, precision=record["file"].split(".")[1], details=record["details"]
+        )
         if ".float32." in record["file"]:
             same = record["status"] == "ok"
             limit, error = record["max_abs_limit"], record["max_abs_error"]

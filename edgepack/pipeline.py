@@ -354,7 +354,7 @@ def _verify(work: Execution, data: Entry, exported: Entry, done: Sequence[Step])
         "edgepack.stages.verify",
         config=[work.plan.recipe.verify.model_dump(mode="json"), runtimes, threads, promised, describe()["cpu"]],
         inputs={"data": data, "export": exported},
-        code=("verify", "tflite_models", "runner", "dataset", "stages/verify"),
+        code=("verify", "tflite_models", "onnx_models", "runner", "dataset", "stages/verify"),
         packages=("ai-edge-litert", "onnxruntime", "numpy"),
         options={"runtimes": runtimes, "threads": threads, "promises": promised},
     )

@@ -11,6 +11,7 @@ from edgepack.contracts import Precision
 from edgepack.errors import RecipeError
 from edgepack.suggest import did_you_mean
 
+Share = Annotated[float, Field(ge=0, le=1)]
 Runtime = Annotated[str, Field(description="name of a file in edgepack/runner/sessions", examples=["litert"])]
 
 
@@ -45,6 +46,12 @@ class Target(Config):
     runtimes: tuple[Runtime, ...] = Field(min_length=1, description="runtimes to package, verify and measure")
     precisions: tuple[Precision, ...] = Field(min_length=1, description="precisions that the device can run")
     threads: PositiveInt = Field(1, description="inference threads, always explicit")
+    min_delegated: Share | None = Field(
+        None, description="smallest share of a .tflite file's operations that a delegate must take"
+    )
+    min_integer_ops: Share | None = Field(
+        None, description="smallest share of an int8 or int16x8 artifact's operations that must compute in integers"
+    )
     image: Image = Field(description="the container image")
     budgets: Budgets = Field(default_factory=Budgets, description="limits; absent = no limit")
     name: str = Field("", description="filled in from the file name")

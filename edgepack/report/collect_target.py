@@ -119,7 +119,19 @@ def _check(doc: Doc) -> Check:
         sqnr_db=reading.number(doc, "sqnr_db"),
         status=reading.text(doc, "status"),
         reasons=reading.texts(doc, "reasons"),
+        placement=_placement(reading.mapping(doc, "details")),
     )
+
+
+def _placement(details: Doc) -> str:
+    """What the runtime says of where operations run, and how: ``9 integer, 1 float; XNNPACK takes 9 of 10``."""
+    integers, floats = reading.integer(details, "integer_nodes"), reading.integer(details, "float_nodes")
+    nodes, taken = reading.integer(details, "nodes"), reading.integer(details, "nodes_delegated")
+    parts = [] if integers is None or floats is None else [f"{integers} integer, {floats} float"]
+    if nodes is not None and taken is not None:
+        delegate = reading.text(details, "delegate")
+        parts.append(f"{delegate} takes {taken} of {nodes}" if delegate else "no delegate")
+    return "; ".join(parts)
 
 
 def _side(doc: Doc) -> Side:

@@ -143,6 +143,7 @@ class Check:
     sqnr_db: float | None
     status: str | None
     reasons: tuple[str, ...]
+    placement: str
 
 
 @dataclass(frozen=True)

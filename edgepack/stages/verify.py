@@ -14,6 +14,7 @@ from edgepack.runner.sessions import load
 from edgepack.stages.request import Request
 from edgepack.verify import parity, weights
 from edgepack.verify.pairs import compare_all
+from edgepack.verify.placement import onnxruntime_nodes
 from edgepack.verify.runs import Outputs, Ran, Truth, run_file
 
 
@@ -49,6 +50,8 @@ def run(request: Request) -> dict[str, Any]:
             source = "quantised" if ".int8." in path.name and keras["quantised"] is not None else "float"
             reference = keras[source]
             assert reference is not None
+            if path.suffix == ".onnx":
+                ran.details.update(onnxruntime_nodes(path))
             records.append(_record(ran, path, source, reference, truth, baseline_accuracy))
             tensors[f"{path.name}@{runtime}"] = {"inputs": ran.inputs, "outputs": ran.outputs}
             main_runs.append(ran)

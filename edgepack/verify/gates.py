@@ -1,12 +1,12 @@
 """Is a figure within the limits of the recipe and the target?"""
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from edgepack.errors import BudgetError, EdgepackError, VerificationError
 from edgepack.recipe import Gates
-from edgepack.target import Budgets
+from edgepack.target import Budgets, Target
 
 KEPT = ("kept_sparsity", "kept_pattern", "kept_clusters")
 """What compression steps promised of the weights; see `edgepack.verify.weights`."""
@@ -17,7 +17,13 @@ PARITY = ("float_parity", "runtime_parity", "layer_parity")
 KERAS = "keras"
 """Stands for the runtime of a model that is no file."""
 
-QUALITY = ("max_accuracy_drop", "min_accuracy", "min_top1_agreement", *PARITY, *KEPT)
+PLACEMENT = ("min_delegated", "min_integer_ops")
+"""Where and how operations must run."""
+
+NAMED = 5
+"""How many operations a reason names."""
+
+QUALITY = ("max_accuracy_drop", "min_accuracy", "min_top1_agreement", *PARITY, *PLACEMENT, *KEPT)
 
 
 Status = Literal["ok", "failed", "not judged"]
@@ -87,6 +93,34 @@ def judge_artifact(
         *at_least("min_accuracy", artifact, gates.min_accuracy, accuracy, unjudged=unjudged),
         *at_least("min_top1_agreement", artifact, gates.min_top1_agreement, top1_agreement, unjudged=unjudged),
     ]
+
+
+def judge_placement(target: Target, *, artifact: str, precision: str, details: Mapping[str, Any]) -> list[Judgement]:
+    """Hold what a runtime says of its operations against the target; the reason names those that are elsewhere."""
+    judgements = []
+    if target.min_delegated is not None and "nodes_delegated" in details:
+        taken = _share(details["nodes_delegated"], details["nodes"])
+        judgements += _with_names(
+            at_least("min_delegated", artifact, target.min_delegated, taken), "not delegated", details["not_delegated"]
+        )
+    if target.min_integer_ops is not None and precision in ("int8", "int16x8"):
+        integers, floats = details["integer_nodes"], details["float_nodes"]
+        share = None if integers is None or floats is None else _share(integers, integers + floats)
+        judgements += _with_names(
+            at_least("min_integer_ops", artifact, target.min_integer_ops, share), "in float", details["in_float"]
+        )
+    return judgements
+
+
+def _share(part: int | None, whole: int | None) -> float | None:
+    return None if part is None or not whole else part / whole
+
+
+def _with_names(judgements: list[Judgement], what: str, names: Sequence[str]) -> list[Judgement]:
+    """Judgements that failed, with the operations that are to blame."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    reason = f"{what}: {', '.join(names[:NAMED])}{more}"
+    return [replace(item, reason=reason) if item.status == "failed" else item for item in judgements]
 
 
 def judge_size(gates: Gates, budgets: Budgets, *, artifact: str, size_bytes: int) -> list[Judgement]:

@@ -129,6 +129,18 @@ def test_every_way_of_computing_the_model_is_compared_with_where_it_comes_from(d
     assert sides["quantised", "model.int8.tflite"]["sqnr_db"] > fidelity
 
 
+def test_the_runtimes_say_what_computes_in_integers(digits_bundle: Path) -> None:
+    records = read_json(digits_bundle / "verify.json")["artifacts"]
+    details = {record["file"]: record["details"] for record in records}
+    assert set(details) == set(ARTIFACTS)
+    for file in ("model.int8.tflite", "model.int8.onnx"):
+        assert details[file]["integer_nodes"] >= 5, details[file]
+        assert details[file]["float_nodes"] <= 1, details[file]["in_float"]
+    for file in ("model.float32.tflite", "model.float32.onnx"):
+        assert details[file]["integer_nodes"] == 0
+        assert details[file]["float_nodes"] >= 5
+
+
 def test_each_layer_of_the_int8_files_gives_the_same_for_the_same_integers(digits_bundle: Path) -> None:
     document = read_json(digits_bundle / "verify.json")
     layers = next(pair["layers"] for pair in document["pairs"] if "layers" in pair)

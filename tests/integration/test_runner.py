@@ -129,6 +129,10 @@ def test_details_tell_the_delegate_that_really_ran(made: Path) -> None:
     # XNNPACK has no int8 softmax; LiteRT runs that one node itself.
     with open_session("litert", made / FILES[1]) as session:
         assert (session.details["nodes"], session.details["nodes_delegated"]) == (5, 4)
+        assert [name.split()[0] for name in session.details["not_delegated"]] == ["SOFTMAX"]
+        assert (session.details["integer_nodes"], session.details["float_nodes"]) == (5, 0)
+    assert (told["xnnpack"]["integer_nodes"], told["xnnpack"]["float_nodes"]) == (0, 5)
+    assert told["xnnpack"]["in_float"] == []  # everything is: there is nothing to point at
 
 
 def test_a_dynamic_batch_can_be_run_at_once(made: Path) -> None:

@@ -90,16 +90,18 @@ class Session(SessionBase):
 
     @property
     def details(self) -> dict[str, Any]:
-        """Version, kernels asked for, the delegate that really applied (or None), how many nodes it took."""
-        nodes, delegated, partitions = _delegation(self._interpreter)
+        """Version, kernels asked for, the delegate that really applied (or None), and what it took.
+
+        ``nodes``, ``nodes_delegated``, ``partitions``; ``integer_nodes`` and ``float_nodes`` by what they give;
+        ``not_delegated``, and ``in_float`` where others are in integers: names of operations.
+        """
+        taken = _delegation(self._interpreter)
         # XNNPACK is the only delegate that the resolver knows; where it cannot run, LiteRT says nothing.
         return {
             "version": self._version,
             "kernels": self._kernels,
-            "delegate": "XNNPACK" if partitions else None,
-            "nodes": nodes,
-            "nodes_delegated": delegated,
-            "partitions": partitions,
+            "delegate": "XNNPACK" if taken["partitions"] else None,
+            **taken,
         }
 
     def set_inputs(self, feed: Mapping[str, NDArray[Any]]) -> None:
@@ -148,7 +150,7 @@ def _spec(details: Mapping[str, Any]) -> TensorSpec:
     )
 
 
-def _delegation(interpreter: Any) -> tuple[int | None, int | None, int | None]:
+def _delegation(interpreter: Any) -> dict[str, Any]:
     """Nodes of the model, how many run in a delegate, and in how many partitions; None where not told.
 
     LiteRT keeps the replaced nodes in the graph beside the DELEGATE node that took their place, so a
@@ -159,7 +161,8 @@ def _delegation(interpreter: Any) -> tuple[int | None, int | None, int | None]:
     try:
         ops: Sequence[Mapping[str, Any]] = interpreter._get_ops_details()
     except AttributeError:  # not a documented method
-        return None, None, None
+        counts = ("nodes", "nodes_delegated", "partitions", "integer_nodes", "float_nodes")
+        return {**dict.fromkeys(counts), "not_delegated": [], "in_float": []}
     plain = [op for op in ops if op["op_name"] != "DELEGATE"]
     partitions = [op for op in ops if op["op_name"] == "DELEGATE"]
     producer = {int(t): op["index"] for op in plain for t in op["outputs"]}
@@ -173,4 +176,21 @@ def _delegation(interpreter: Any) -> tuple[int | None, int | None, int | None]:
             if node is not None and node not in taken:
                 taken.add(node)
                 open_tensors += [t for t in sources[node] if t not in edge]
-    return len(plain), len(taken), len(partitions)
+    tensors = {d["index"]: d for d in interpreter.get_tensor_details()}
+
+    def name(op: Mapping[str, Any]) -> str:
+        known = tensors.get(int(op["outputs"][0]), {}) if len(op["outputs"]) else {}
+        return f"{op['op_name']} {known.get('name', '')}".strip()
+
+    computing = [op for op in plain if op["op_name"] not in ("QUANTIZE", "DEQUANTIZE") and len(op["outputs"])]
+    floats = [op for op in computing if tensors.get(int(op["outputs"][0]), {}).get("dtype") in (np.float32, np.float16)]
+    integers = len(computing) - len(floats)
+    return {
+        "nodes": len(plain),
+        "nodes_delegated": len(taken),
+        "partitions": len(partitions),
+        "integer_nodes": integers,
+        "float_nodes": len(floats),
+        "not_delegated": [name(op) for op in plain if op["index"] not in taken],
+        "in_float": [name(op) for op in floats] if integers else [],
+    }

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from edgepack.errors import BudgetError, VerificationError
 from edgepack.recipe import Gates
-from edgepack.target import Budgets
+from edgepack.target import Budgets, Target
 from edgepack.verify import gates
 from edgepack.verify.gates import Judgement
 
@@ -101,3 +101,49 @@ def test_every_gate_of_a_recipe_is_judged_somewhere() -> None:
         *gates.judge_latency(limits, Budgets(), artifact="m", p90_ms=1, unjudged=None),
     ]
     assert {item.gate for item in found} == set(Gates.model_fields)
+
+
+def wanting(**limits: float) -> Target:
+    return Target.model_validate(
+        {
+            "description": "a device",
+            "platform": "linux/amd64",
+            "runtimes": ["litert"],
+            "precisions": ["int8"],
+            "image": {"platform": "linux/amd64", "base": "base"},
+            **limits,
+        }
+    )
+
+
+LITERT = {
+    "nodes": 10,
+    "nodes_delegated": 4,
+    "not_delegated": [f"SOFTMAX s{number}" for number in range(6)],
+    "integer_nodes": 9,
+    "float_nodes": 1,
+    "in_float": ["CONV_2D wide"],
+}
+
+
+def test_operations_that_are_elsewhere_are_named() -> None:
+    target = wanting(min_delegated=0.5, min_integer_ops=0.95)
+    delegated, integers = gates.judge_placement(target, artifact="a", precision="int8", details=LITERT)
+    assert (delegated.gate, delegated.value, delegated.status) == ("min_delegated", 0.4, "failed")
+    assert delegated.reason == "not delegated: SOFTMAX s0, SOFTMAX s1, SOFTMAX s2, SOFTMAX s3, SOFTMAX s4 and 1 more"
+    assert (integers.value, integers.status, integers.reason) == (0.9, "failed", "in float: CONV_2D wide")
+    error = gates.error_for([delegated, integers], "kiosk")
+    assert isinstance(error, VerificationError)
+    assert "in float: CONV_2D wide" in error.message
+
+
+def test_placement_is_judged_where_it_means_something() -> None:
+    target = wanting(min_delegated=0.1, min_integer_ops=0.9)
+    judged = gates.judge_placement(target, artifact="a", precision="int8", details=LITERT)
+    assert [item.status for item in judged] == ["ok", "ok"]
+    (only,) = gates.judge_placement(target, artifact="a", precision="float32", details=LITERT)
+    assert only.gate == "min_delegated"
+    onnx = {"integer_nodes": None, "float_nodes": None, "in_float": []}
+    (unknown,) = gates.judge_placement(target, artifact="a", precision="int8", details=onnx)
+    assert (unknown.status, unknown.reason) == ("not judged", "nothing was measured")
+    assert gates.judge_placement(wanting(), artifact="a", precision="int8", details=LITERT) == []
