@@ -1,5 +1,6 @@
 """What do all sessions share: how they are fed, run and closed, and what of numpy they do without?"""
 
+import json
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -7,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import UsageError
+from ..errors import RunnerError, UsageError
 from ..tensors import TensorSpec
 
 # `import numpy`, npz files, percentiles and both runtimes work without these; measured on numpy 2.4.
@@ -71,6 +72,43 @@ class SessionBase:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def not_set() -> None:
+    """What stands for ``invoke`` before there are inputs."""
+    raise RunnerError("no inputs were set; call set_inputs first")
+
+
+def closed() -> None:
+    """What stands for ``invoke`` afterwards."""
+    raise RunnerError("the session is closed")
+
+
+def with_recorded(plain: tuple[TensorSpec, ...], recorded: str | None) -> tuple[TensorSpec, ...]:
+    """Tensors with the scales and the layout that the exporter recorded: ONNX itself has no place for them.
+
+    Args:
+        plain: The tensors as the runtime tells them.
+        recorded: JSON from the file's metadata, or None.
+
+    Raises:
+        RunnerError: It cannot be read, or contradicts the file.
+    """
+    if not recorded:
+        return plain
+    try:
+        by_name = {spec.name: spec for spec in map(TensorSpec.from_dict, json.loads(recorded))}
+    except ValueError as error:
+        raise RunnerError(f"the file's metadata about its tensors cannot be read: {first_line(error)}") from error
+    return tuple(_merged(spec, by_name.get(spec.name, spec)) for spec in plain)
+
+
+def _merged(spec: TensorSpec, recorded: TensorSpec) -> TensorSpec:
+    if recorded.dtype != spec.dtype:
+        raise RunnerError(
+            f"tensor {spec.name!r} is {spec.dtype}, but the file's metadata says {recorded.dtype}; export it again"
+        )
+    return TensorSpec(spec.name, spec.shape, spec.dtype, recorded.scale, recorded.zero_point, recorded.layout)
 
 
 def check_feed(feed: Mapping[str, NDArray[Any]], specs: tuple[TensorSpec, ...]) -> None:

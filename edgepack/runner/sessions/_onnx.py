@@ -1,6 +1,5 @@
 """How does a .onnx file run under ONNX Runtime, whatever the execution provider?"""
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import RunnerError
 from ..tensors import TensorSpec
-from ._common import SessionBase, check_feed, first_line
+from ._common import SessionBase, check_feed, closed, first_line, not_set, with_recorded
 
 # What ONNX Runtime calls an element type, where numpy calls it otherwise.
 _DTYPES = {"float": "float32", "double": "float64"}
@@ -53,7 +52,7 @@ class OnnxSession(SessionBase):
         self.outputs = _specs(self._session.get_outputs(), metadata.get("edgepack.outputs"))
         self._buffers: dict[str, NDArray[Any]] = {}
         self._binding: Any = None
-        self.invoke = _not_set
+        self.invoke = not_set
 
     @property
     def details(self) -> dict[str, Any]:
@@ -99,7 +98,7 @@ class OnnxSession(SessionBase):
         """Give the model's memory back."""
         self._binding = self._session = None
         self._buffers = {}
-        self.invoke = _closed
+        self.invoke = closed
 
 
 def _load(path: Path, threads: int, providers: list[str], version: str) -> Any:
@@ -125,14 +124,6 @@ def _load(path: Path, threads: int, providers: list[str], version: str) -> Any:
     raise RunnerError(f"ONNX Runtime {version} cannot load {path.name}: {first_line(failure)}") from failure
 
 
-def _not_set() -> None:
-    raise RunnerError("no inputs were set; call set_inputs first")
-
-
-def _closed() -> None:
-    raise RunnerError("the session is closed")
-
-
 def _specs(nodes: Sequence[Any], recorded: str | None) -> tuple[TensorSpec, ...]:
     """Tensors as ONNX Runtime tells them, with the scales that the exporter recorded in the file's metadata.
 
@@ -146,21 +137,7 @@ def _specs(nodes: Sequence[Any], recorded: str | None) -> tuple[TensorSpec, ...]
         )
         for node in nodes
     )
-    if not recorded:
-        return plain
-    try:
-        by_name = {spec.name: spec for spec in map(TensorSpec.from_dict, json.loads(recorded))}
-    except ValueError as error:
-        raise RunnerError(f"the file's metadata about its tensors cannot be read: {first_line(error)}") from error
-    return tuple(_merged(spec, by_name.get(spec.name, spec)) for spec in plain)
-
-
-def _merged(spec: TensorSpec, recorded: TensorSpec) -> TensorSpec:
-    if recorded.dtype != spec.dtype:
-        raise RunnerError(
-            f"tensor {spec.name!r} is {spec.dtype}, but the file's metadata says {recorded.dtype}; export it again"
-        )
-    return TensorSpec(spec.name, spec.shape, spec.dtype, recorded.scale, recorded.zero_point, recorded.layout)
+    return with_recorded(plain, recorded)
 
 
 def _dtype(node: Any) -> str:

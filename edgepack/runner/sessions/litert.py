@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..errors import RunnerError, UsageError
 from ..tensors import TensorSpec
-from ._common import NUMPY_EXCLUDE, SessionBase, check_feed, first_line
+from ._common import NUMPY_EXCLUDE, SessionBase, check_feed, closed, first_line
 
 FORMAT = "tflite"
 ACCELERATOR: str | None = None
@@ -127,11 +127,7 @@ class Session(SessionBase):
     def close(self) -> None:
         """Give the model's memory back."""
         self._interpreter = None
-        self.invoke = _closed
-
-
-def _closed() -> None:
-    raise RunnerError("the session is closed")
+        self.invoke = closed
 
 
 def _spec(details: Mapping[str, Any]) -> TensorSpec:
