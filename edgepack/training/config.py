@@ -89,6 +89,11 @@ class Training(Config):
     patience: PositiveInt | None = Field(
         None, description="training ends after so many epochs without a better validation accuracy"
     )
+    keep: Literal["best", "last"] = Field(
+        "best",
+        description="weights of which epoch are kept: that of the best validation accuracy, or the last one, where a "
+        "schedule that ends at a rate near 0 has made it the best but for the noise of few validation samples",
+    )
     augment: Augment = Field(default_factory=Augment)
     transfer: Transfer | None = Field(
         None, description="how a model with start weights is trained; absent = all layers at once, at one rate"
@@ -109,6 +114,10 @@ class Training(Config):
             raise ValueError(
                 f"averaging ({self.averaging}) needs every step, steps_per_execution ({self.steps_per_execution}) "
                 "skips some: leave one of them out"
+            )
+        if self.keep == "last" and self.patience:
+            raise ValueError(
+                f"keep: last keeps the end of the course, which patience ({self.patience}) may cut off: leave one out"
             )
         if self.averaging and self.distribution:
             raise ValueError(f"averaging ({self.averaging}) is not there for several devices: leave one of them out")

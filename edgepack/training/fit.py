@@ -58,7 +58,7 @@ def fit(
 
     "Best" is the highest validation accuracy, or whatever else the task's figure of merit is, then the lowest
     validation loss, from epoch ``best_from_epoch`` on (0-based): a pruning step must not fall back to weights from
-    before its final sparsity.
+    before its final sparsity. Where ``training.keep`` is ``last`` it is the last epoch in any case.
 
     Args:
         model: tf_keras model; input float32 (batch, ...), output (batch, ...) as the task wants it.
@@ -97,7 +97,8 @@ def fit(
         factors = None if rate_factors is None else by_variable(taught, rate_factors)
         compile_model(trained, data.task, training, [rate(step) for step in range(span.steps)], momenta, factors)
         averaged = between.averaging(taught, training.averaging) if training.averaging else None
-        best = between.best_weights(_validated(taught, averaged), best_from_epoch)
+        from_epoch = epochs - 1 if training.keep == "last" else best_from_epoch
+        best = between.best_weights(_validated(taught, averaged), from_epoch)
         curve = between.curve(training.patience)
         first, keepers = _kept(place, checkpoints.State(trained, curve, best, averaged), strategy)
         batches = training_batches(

@@ -199,6 +199,23 @@ def test_training_ends_when_nothing_gets_better(data: Dataset, model: Any) -> No
     assert len(fitted.curve) == fitted.best_epoch + 2 < 9
 
 
+def test_the_weights_of_the_last_epoch_are_kept_where_asked_for(data: Dataset, model: Any) -> None:
+    """A rate that is far too large from the start: the best epoch is seldom the last one, and is not looked for."""
+    start, kept = model.get_weights(), {}
+    for keep in ("best", "last"):
+        model.set_weights(start)
+        fitted = learn(model, data, Training(batch_size=100, optimizer="sgd", keep=keep), epochs=6, rate=2.0)
+        scores = [(entry["val_accuracy"], -entry["val_loss"]) for entry in fitted.curve]
+        kept[keep] = (fitted.best_epoch, scores.index(max(scores)) + 1)
+    assert kept["best"][0] == kept["best"][1]
+    assert kept["last"][0] == 6
+
+
+def test_the_last_epoch_and_an_early_end_exclude_each_other() -> None:
+    with pytest.raises(ValueError, match=r"patience \(3\) may cut off"):
+        Training(keep="last", patience=3)
+
+
 def test_steps_take_over_neither_averages_nor_an_early_end() -> None:
     steps = Training(averaging=0.9, patience=1, warmup_epochs=2, reference_batch_size=8, mixup=0.2, l2=0.1).for_steps()
     assert (steps.averaging, steps.patience, steps.warmup_epochs, steps.scaling) == (0, None, 0, 1)
