@@ -179,7 +179,7 @@ def run(name: str) -> dict[str, Any]:
             "failed": [gate["gate"] for gate in failed if gate["artifact"] in (key, record["file"])],
         }
     stages = json.loads((WORK / word / "run.json").read_text())["stages"]
-    export = next((stage for stage in stages if stage["name"] == "export"), {})
+    export: dict[str, Any] = next((stage for stage in stages if stage["name"] == "export"), {})
     layers = next((pair["layers"] for pair in document["pairs"] if "layers" in pair), None)
     print(f"{name}: exit code {code}, {len(found['artifacts'])} artifacts, {len(failed)} gates missed", flush=True)
     return {
