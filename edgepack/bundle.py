@@ -1,5 +1,6 @@
 """What is in the folder that a person ships for one target, and is it what its manifest says?"""
 
+import hashlib
 import json
 import os
 import shutil
@@ -41,7 +42,7 @@ def publish(
     if _holds(folder, manifest):
         shutil.rmtree(staging)
         return False
-    write_json(staging / "manifest.json", manifest)
+    write_json(staging / "manifest.json", {**manifest, "parts": _digests(manifest)})
     old = folder.with_name(f".old-{folder.name}-{os.getpid()}")
     if folder.exists():
         folder.rename(old)
@@ -56,7 +57,9 @@ def seal(folder: Path) -> None:
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and not _ignored(path, folder))
     files = {str(path.relative_to(folder)): file_digest(path) for path in paths}
     if files != manifest["files"]:
-        write_json(folder / "manifest.json", {**manifest, "files": files})
+        # The other parts keep the digests that they were given: what somebody edited is not blessed on the way.
+        parts = {**manifest.get("parts", {}), **_digests({"files": files})}
+        write_json(folder / "manifest.json", {**manifest, "files": files, "parts": parts})
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -106,7 +109,22 @@ def changed_files(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
     present = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file() and not _ignored(p, folder)}
     problems.extend(f"{name} is not in the manifest" for name in sorted(present - set(manifest["files"])))
     doubtful = [a["file"] for a in manifest["artifacts"] if manifest["files"].get(a["file"]) != a["sha256"]]
-    return [*problems, *(f"manifest.json: {name} has two different sha256" for name in doubtful)]
+    problems.extend(f"manifest.json: {name} has two different sha256" for name in doubtful)
+    return [*problems, *(f"manifest.json was edited: {key!r}" for key in _edited(manifest))]
+
+
+def _digests(parts: Mapping[str, Any]) -> dict[str, str]:
+    """The sha256 of each value as JSON with sorted keys."""
+    return {key: hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest() for key, value in parts.items()}
+
+
+def _edited(manifest: Mapping[str, Any]) -> list[str]:
+    """Keys of a manifest whose values are not those that it was written with; none where it has no digests of them."""
+    written = manifest.get("parts")
+    if not isinstance(written, dict):
+        return []
+    present = _digests({key: value for key, value in manifest.items() if key != "parts"})
+    return [key for key in dict.fromkeys([*written, *present]) if written.get(key) != present.get(key)]
 
 
 def is_bundle(path: Path) -> bool:
@@ -136,7 +154,7 @@ def _holds(folder: Path, manifest: Mapping[str, Any]) -> bool:
         existing = json.loads((folder / "manifest.json").read_text())
     except (OSError, ValueError):
         return False
-    same_rest = {**existing, "files": None} == {**manifest, "files": None}
+    same_rest = {**existing, "files": None, "parts": None} == {**manifest, "files": None, "parts": None}
     listed = manifest["files"].items()
     same_files = all((folder / name).is_file() and file_digest(folder / name) == digest for name, digest in listed)
     return same_rest and same_files

@@ -221,6 +221,30 @@ def test_verify_names_the_file_of_which_one_byte_was_altered(edgepack: Edgepack,
     assert error["message"] == f"{bundle}: {name} was altered: its sha256 is not the manifest's"
 
 
+def test_verify_names_the_part_of_the_manifest_that_was_edited(edgepack: Edgepack, bundle: Path) -> None:
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    manifest["preprocessing"]["scale"] = 2.0
+    (bundle / "manifest.json").write_text(json.dumps(manifest, indent=1))
+    done = edgepack("verify", bundle, "--json")
+    assert done.returncode == 5
+    (error,) = json.loads(done.stdout)["errors"]
+    assert error["message"] == f"{bundle}: manifest.json was edited: 'preprocessing'"
+
+
+def test_verify_notices_swapped_golden_samples(edgepack: Edgepack, bundle: Path) -> None:
+    """Golden samples of another order, in a bundle whose digests are all right."""
+    from edgepack.bundle import seal
+
+    with np.load(bundle / "golden.npz") as archive:
+        arrays = dict(archive)
+    arrays["input"] = arrays["input"][::-1]
+    np.savez(bundle / "golden.npz", **arrays)
+    seal(bundle)
+    done = edgepack("verify", bundle)
+    assert done.returncode == 5
+    assert "model.float32.onnx with onnxruntime" in done.stderr
+
+
 def test_verify_notices_outputs_that_differ(edgepack: Edgepack, bundle: Path) -> None:
     """Golden outputs that the model does not give, in a bundle whose digests are all right."""
     from edgepack.bundle import seal

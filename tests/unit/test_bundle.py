@@ -27,6 +27,7 @@ def manifest_of(sources: dict[str, Path]) -> dict[str, Any]:
         "name": "digits",
         "target": "board",
         "platform": "linux/amd64",
+        "threads": 2,
         "artifacts": [{"file": model, "sha256": file_digest(sources[model])}],
         "golden": {"file": "golden.npz", "samples": 8},
     }
@@ -127,7 +128,10 @@ def test_a_manifest_that_points_outside_is_not_followed(folder: Path, name: str)
     manifest = json.loads(path.read_text())
     manifest["files"][name] = file_digest(folder.parent / "secret")
     path.write_text(json.dumps(manifest))
-    assert changes(folder) == [f"{name}: the manifest names a file outside the bundle"]
+    assert changes(folder) == [
+        f"{name}: the manifest names a file outside the bundle",
+        "manifest.json was edited: 'files'",
+    ]
 
 
 def test_two_digests_of_one_file_are_noticed(folder: Path) -> None:
@@ -135,7 +139,34 @@ def test_two_digests_of_one_file_are_noticed(folder: Path) -> None:
     manifest = json.loads(path.read_text())
     manifest["artifacts"][0]["sha256"] = "0" * 64
     path.write_text(json.dumps(manifest))
-    assert changes(folder) == ["manifest.json: model.int8.tflite has two different sha256"]
+    assert changes(folder) == [
+        "manifest.json: model.int8.tflite has two different sha256",
+        "manifest.json was edited: 'artifacts'",
+    ]
+
+
+@pytest.mark.parametrize("edit", ["changed", "removed", "added"])
+def test_an_edited_manifest_says_which_part(folder: Path, edit: str) -> None:
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    if edit == "removed":
+        del manifest["threads"]
+    else:
+        manifest["threads" if edit == "changed" else "comment"] = 7
+    path.write_text(json.dumps(manifest))
+    key = "comment" if edit == "added" else "threads"
+    assert changes(folder) == [f"manifest.json was edited: {key!r}"]
+    (folder / "latency.json").write_text("{}")
+    bundle.seal(folder)  # what a later stage adds does not make the edit good
+    assert changes(folder) == [f"manifest.json was edited: {key!r}"]
+
+
+def test_a_manifest_of_before_there_were_digests_is_taken_as_it_is(folder: Path) -> None:
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["parts"]
+    path.write_text(json.dumps(manifest))
+    assert changes(folder) == []
 
 
 @pytest.mark.parametrize(
