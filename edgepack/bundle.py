@@ -51,6 +51,14 @@ def publish(
     return True
 
 
+def record(folder: Path, key: str, value: object) -> None:
+    """Note something in the manifest that a later stage found."""
+    manifest = read_manifest(folder)
+    if key not in manifest or manifest[key] != value:
+        parts = {**manifest.get("parts", {}), **_digests({key: value})}
+        write_json(folder / "manifest.json", {**manifest, key: value, "parts": parts})
+
+
 def seal(folder: Path) -> None:
     """Bring the manifest's list of files up to date after a stage added some."""
     manifest = read_manifest(folder)
@@ -154,7 +162,8 @@ def _holds(folder: Path, manifest: Mapping[str, Any]) -> bool:
         existing = json.loads((folder / "manifest.json").read_text())
     except (OSError, ValueError):
         return False
-    same_rest = {**existing, "files": None, "parts": None} == {**manifest, "files": None, "parts": None}
+    later = dict.fromkeys(("files", "parts", "choice"))
+    same_rest = {**existing, **later} == {**manifest, **later}
     listed = manifest["files"].items()
     same_files = all((folder / name).is_file() and file_digest(folder / name) == digest for name, digest in listed)
     return same_rest and same_files

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from edgepack import bundle, imaging, latency, store
+from edgepack import bundle, choice, imaging, latency, store
 from edgepack.environment import describe
 from edgepack.errors import EdgepackError, RecipeError
 from edgepack.execution import Execution
@@ -65,6 +65,9 @@ def deliver(plan: Plan, target: Target, lineage: Mapping[str, Any], work: Execut
     step("image", lambda progress: _image(plan, target, folder, progress))
     step("bench", lambda progress: _bench(plan, target, folder, verification, progress))
     with store.explain_os_errors(folder):
+        measured = latency.read(folder)
+        if measured is not None:
+            bundle.record(folder, "choice", choice.of_bundle(verification, measured))
         bundle.seal(folder)
     return errors
 

@@ -1,10 +1,8 @@
 """Did an artifact pass in a runtime, and which one should be shipped to a target?"""
 
+from edgepack.choice import Candidate, equally_fast, ranked
 from edgepack.report.formatting import joined, limit_text, metric_name, percent, points, runtime_name, significant
 from edgepack.report.schema import Check, Gate, Latency, Report, Row, Target, Verdict
-
-EQUALLY_FAST = 1.05
-"""Medians within 5 % of the fastest count as equally fast: runs on a shared machine differ by as much."""
 
 EMPTY_TARGET = "the target has no artifact yet"
 
@@ -124,17 +122,15 @@ def _best(target: Target, passed: list[Row]) -> tuple[Row, str]:
     # Times of the container and of the host are not compared: what ships is the container.
     timed = [row for row in timed if row.where == "container"] or timed
     among = "the only one that passed" if len(passed) == 1 else f"of the {len(passed)} that passed"
-    if not timed:
-        best = min(passed, key=lambda row: (row.size_kib if row.size_kib is not None else float("inf"), row.artifact))
-        return best, "The only one that passed" if len(
-            passed
-        ) == 1 else f"The smallest {among}; none has a latency that counts"
-    fastest_ms = min(row.p50_ms or 0.0 for row in timed)
-    close = [row for row in timed if (row.p50_ms or 0.0) <= EQUALLY_FAST * fastest_ms]
-    best = min(close, key=lambda row: (row.size_kib if row.size_kib is not None else float("inf"), row.p50_ms or 0.0))
+    rows = {(row.artifact, row.runtime): row for row in timed or passed}
+    order = ranked([Candidate(*key, row.size_kib, row.p50_ms if timed else None) for key, row in rows.items()])
+    best = rows[order[0].artifact, order[0].runtime]
     if len(passed) == 1:
         return best, "The only one that passed"
-    return best, f"The fastest {among}" if len(close) == 1 else f"The smallest of the {len(close)} fastest {among}"
+    if not timed:
+        return best, f"The smallest {among}; none has a latency that counts"
+    close = len(equally_fast(sorted(order, key=lambda item: item.p50_ms or 0.0)))
+    return best, f"The fastest {among}" if close == 1 else f"The smallest of the {close} fastest {among}"
 
 
 def _figures(row: Row) -> str:
