@@ -145,7 +145,7 @@ def test_each_layer_of_the_int8_files_gives_the_same_for_the_same_integers(digit
     document = read_json(digits_bundle / "verify.json")
     layers = next(pair["layers"] for pair in document["pairs"] if "layers" in pair)
     assert layers["samples"] == 8
-    assert layers["compared"] >= 5
+    assert layers["compared"] >= 4  # two convolutions, the classifier, the softmax
     assert layers["largest"] <= layers["limit"] == 1
     gate = next(gate for gate in document["gates"] if gate["gate"] == "layer_parity")
     assert (gate["status"], gate["artifact"]) == ("ok", "model.int8.onnx@onnxruntime")
