@@ -9,7 +9,7 @@ import pytest
 from compressing import digits
 from support import Edgepack, digests, read_json
 
-from edgepack.contracts import ExportContext, Precision, TechniqueContext
+from edgepack.contracts import ExportContext, Int8, Precision, TechniqueContext
 from edgepack.dataset import Dataset
 from edgepack.errors import ConversionError
 from edgepack.schedules import cosine
@@ -122,10 +122,14 @@ def test_each_file_is_stored_and_computed_as_its_name_says(
 
 
 def test_only_the_last_operation_of_an_int16x8_file_gives_float(files: dict[str, Path]) -> None:
-    from edgepack.tflite_models.contents import float_operations
+    from edgepack.tflite_models.contents import float_operations, open_plain
 
-    (operation,) = float_operations(files["int16x8"].read_bytes())
-    assert operation.startswith("DEQUANTIZE")
+    content = files["int16x8"].read_bytes()
+    interpreter = open_plain(content)
+    (end,) = interpreter.get_output_details()
+    *_, last = interpreter._get_ops_details()
+    assert (last["op_name"], end["dtype"]) == ("DEQUANTIZE", np.float32)
+    assert float_operations(content) == []  # it computes nothing
 
 
 def test_sizes_are_those_of_the_weights(files: dict[str, Path]) -> None:
@@ -377,6 +381,7 @@ def test_a_model_without_a_file_is_not_weighed_and_says_why(data: Dataset, tmp_p
     recipe = Recipe.model_validate({**content, "export": [{"format": "onnx", "precision": "float32"}]})
     folders = {name: tmp_path / name for name in ("data", "model")}
     options = {"precision": "float32", "quantised": False, "calibration_samples": 8, "threads": 1, "judged": True}
+    options["int8"] = Int8().to_dict()
     request = Request(recipe, tmp_path, tmp_path / "out", folders, True, lambda _: None, options)
     assert footprint.run(request) == {}
     record = read_json(tmp_path / "out" / "footprint.json")
@@ -399,6 +404,7 @@ def test_convert_makes_each_precision_or_says_what_is_missing(trained: Any, tmp_
     assert {kernel.values.dtype.name for kernel in stored} == {"float16"}
     done = edgepack(*words("tflite", "int16x8"))
     assert (done.returncode, "int16x8 needs real samples" in done.stderr) == (3, True)
-    done = edgepack(*words("onnx", "float16"))
-    assert (done.returncode, "an onnx file is float32 or int8" in done.stderr) == (2, True)
-    assert [path.name for path in (tmp_path / "made").iterdir()] == ["float16.tflite"]
+    done = edgepack(*words("onnx", "int16x8"))
+    assert (done.returncode, "onnx files are not made in int16x8" in done.stderr) == (2, True)
+    assert edgepack(*words("onnx", "float16")).returncode == 0
+    assert sorted(path.name for path in (tmp_path / "made").iterdir()) == ["float16.onnx", "float16.tflite"]
