@@ -1,5 +1,6 @@
 # make demo   the main job on real data, from nothing: .venv, dependencies, one table at the end
 # make test   the same environment with the test tools, then every check and every test
+# make coverage   every test again, traced in all of its processes, and which lines none of them reaches
 # make lock   the lock files anew, after a change of the dependencies
 PYTHON ?= python3
 export PYTHON
@@ -10,16 +11,21 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-
   --custom-compile-command "make lock" -p 3.11 --extra build $(LOCK_ARGS) pyproject.toml
 
 # Hundreds of processes import edgepack: each would compile it anew where the environment forbids byte code.
-test: export PYTHONDONTWRITEBYTECODE =
+test coverage: export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test check unit lock venv venv-test clean
+PYTEST = -n 2 --dist loadfile --no-loadscope-reorder
+
+.PHONY: demo test coverage check unit lock venv venv-test clean
 
 demo: venv
 	$(BIN)/edgepack run examples/digits/recipe.yaml --out $(DEMO_OUT)
 
 test: venv-test check
+	$(BIN)/pytest $(PYTEST) $(PYTEST_ARGS)
+
+coverage: venv-test
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	$(BIN)/coverage run -m pytest $(PYTEST) $(PYTEST_ARGS)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 

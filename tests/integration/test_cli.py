@@ -146,16 +146,23 @@ def test_schemas_are_json_schema(edgepack: Edgepack, of: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("format_", "precision", "runtime"),
+    ("format_", "precision", "dtype", "runtime"),
     [
-        ("tflite", "float32", "litert"),
-        ("tflite", "int8", "litert"),
-        ("onnx", "float32", "onnxruntime"),
-        ("onnx", "int8", "onnxruntime"),
+        ("tflite", "float32", "float32", "litert"),
+        ("tflite", "int8", "int8", "litert"),
+        ("onnx", "float32", "float32", "onnxruntime"),
+        ("onnx", "int8", "uint8", "onnxruntime"),
     ],
 )
 def test_convert_writes_a_file_that_runs(
-    edgepack: Edgepack, models: Path, small_run: Path, tmp_path: Path, format_: str, precision: str, runtime: str
+    edgepack: Edgepack,
+    models: Path,
+    small_run: Path,
+    tmp_path: Path,
+    format_: str,
+    precision: str,
+    dtype: str,
+    runtime: str,
 ) -> None:
     out = tmp_path / "new" / f"model.{format_}"
     words = ["convert", models / "digits.keras", "--format", format_, "--precision", precision, "-o", out, "--json"]
@@ -164,8 +171,8 @@ def test_convert_writes_a_file_that_runs(
     assert result == {"path": str(out), "size_bytes": out.stat().st_size, "sha256": file_digest(out)}
     with open_session(runtime, out) as session:
         (spec,) = session.inputs
-        assert (spec.dtype, spec.shape[1:]) == (precision, (8, 8, 1))
-        (result,) = session.run({spec.name: np.zeros((1, 8, 8, 1), precision)}).values()
+        assert (spec.dtype, spec.shape[1:]) == (dtype, (8, 8, 1))
+        (result,) = session.run({spec.name: np.zeros((1, 8, 8, 1), dtype)}).values()
         assert result.shape == (1, 10)
 
 

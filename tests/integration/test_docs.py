@@ -38,7 +38,7 @@ BLOCK = re.compile(r"(?:^`(?P<file>[\w./-]+)`:\n\n)?^```(?P<kind>\w+)\n(?P<text>
 RUN_ELSEWHERE = {
     r"make demo\b": "continuous integration runs it after the tests, into a folder of its own",
     r"make test\b": "it runs this test",
-    r"make (check|unit|lock|clean)\b": "`make test` runs the first two; the others change the checkout",
+    r"make (check|unit|coverage|lock|clean)\b": "`make test` runs as much; the last ones change the checkout",
     r"\.ci/run\b": "it runs this test",
     r"\S*pytest\b": "it would run the tests within the tests",
     r"git clone\b": "the tests run in a clone already",
