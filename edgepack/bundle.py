@@ -55,8 +55,7 @@ def record(folder: Path, key: str, value: object) -> None:
     """Note something in the manifest that a later stage found."""
     manifest = read_manifest(folder)
     if key not in manifest or manifest[key] != value:
-        parts = {**manifest.get("parts", {}), **_digests({key: value})}
-        write_json(folder / "manifest.json", {**manifest, key: value, "parts": parts})
+        write_json(folder / "manifest.json", _changed(manifest, key, value))
 
 
 def seal(folder: Path) -> None:
@@ -65,9 +64,16 @@ def seal(folder: Path) -> None:
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and not _ignored(path, folder))
     files = {str(path.relative_to(folder)): file_digest(path) for path in paths}
     if files != manifest["files"]:
-        # The other parts keep the digests that they were given: what somebody edited is not blessed on the way.
-        parts = {**manifest.get("parts", {}), **_digests({"files": files})}
-        write_json(folder / "manifest.json", {**manifest, "files": files, "parts": parts})
+        write_json(folder / "manifest.json", _changed(manifest, "files", files))
+
+
+def _changed(manifest: Mapping[str, Any], key: str, value: object) -> dict[str, Any]:
+    """A manifest with another value.
+
+    The other parts keep the digests that they were given: what somebody edited is not blessed on the way.
+    """
+    changed = {**manifest, key: value}
+    return {**changed, "parts": {**manifest["parts"], **_digests({key: value})}} if "parts" in manifest else changed
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -19,10 +19,8 @@ TIMEOUT_S = 300
 @pytest.fixture
 def tiny(tiny_bundle: Path) -> Path:
     """The tiny bundle with what `edgepack image` reads besides: the target it was made for."""
-    path = tiny_bundle / "manifest.json"
     spec = target.load("linux-amd64-cpu").model_copy(update={"runtimes": ("onnxruntime",)})
-    manifest = {**json.loads(path.read_text()), "target_spec": spec.model_dump(mode="json")}
-    path.write_text(json.dumps(manifest))
+    bundle.record(tiny_bundle, "target_spec", spec.model_dump(mode="json"))
     (tiny_bundle / "verify.json").write_text('{"gates": []}')
     bundle.seal(tiny_bundle)
     return tiny_bundle
