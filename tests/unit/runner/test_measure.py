@@ -100,8 +100,9 @@ def test_measured_is_what_an_independent_loop_measures(float_model: Path, sample
                 session.invoke()
                 theirs.append(time.perf_counter_ns() - start_ns)
             ratios.append(statistics.median(ours) / statistics.median(theirs))
-    # A call of some microseconds, on a machine that may be busy in some of the rounds, but not in all of them.
-    assert min(ratios) < 1.5
+    # A call of some microseconds, on a machine that may be busy: what is done between two of ours, the copy of the
+    # next inputs among it, leaves colder caches than the plain loop does.
+    assert min(ratios) < 2.0
     assert max(ratios) > 0.67
 
 
