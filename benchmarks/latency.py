@@ -363,6 +363,9 @@ def draw(measured: dict[str, Any]) -> None:
                 )
         axes.axvline(1, color=svg.MUTED, linewidth=0.8)
         axes.set_xscale("log")
+        ticks = [tick for tick in (0.5, 0.7, 1, 1.5, 2, 3, 5) if axes.get_xlim()[0] <= tick <= axes.get_xlim()[1]]
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.set_xticks([], minor=True)
         axes.set_yticks(
             range(len(rows)), [f"{model}, {threads} thread{'s' * (threads > 1)}" for model, threads, _ in rows]
         )
