@@ -96,13 +96,13 @@ def test_measured_is_what_an_independent_loop_measures(float_model: Path, sample
             ours = measure.sample(session, [feed], min_runs=400, min_time_s=0, max_time_s=9).tolist()
             theirs = []
             for _ in range(400):
+                session.set_inputs(feed)  # as between two of ours: it leaves colder caches than a plain loop
                 start_ns = time.perf_counter_ns()
                 session.invoke()
                 theirs.append(time.perf_counter_ns() - start_ns)
             ratios.append(statistics.median(ours) / statistics.median(theirs))
-    # A call of some microseconds, on a machine that may be busy: what is done between two of ours, the copy of the
-    # next inputs among it, leaves colder caches than the plain loop does.
-    assert min(ratios) < 2.0
+    # A call of some microseconds, on a machine that may be busy in some of the rounds, but not in all of them.
+    assert min(ratios) < 1.5
     assert max(ratios) > 0.67
 
 
