@@ -3,6 +3,7 @@
 Bias correction, Nagel et al., 1906.04721, section 4.2, with the expected error measured on samples (appendix D).
 """
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from edgepack.quantization.switches import quantizers, switched
@@ -41,7 +42,7 @@ def correct_biases(model: Any, samples: "NDArray[np.float32]", *, batch_size: in
             .sum(axis=0)
             for start in range(0, len(samples), batch_size)
         ]
-        return np.asarray(np.sum(sums, axis=0) / (len(samples) * _positions(layer.output.shape)))
+        return np.asarray(np.sum(sums, axis=0) / (len(samples) * math.prod(layer.output.shape[1:-1])))
 
     with switched(every, off=True):
         wanted = [means(layer) for layer in layers]
@@ -51,11 +52,3 @@ def correct_biases(model: Any, samples: "NDArray[np.float32]", *, batch_size: in
         layer.layer.bias.assign_sub(error.astype(np.float32))
         changes[layer.name.removeprefix("quant_")] = float(np.max(np.abs(error), initial=0))
     return changes
-
-
-def _positions(shape: Any) -> int:
-    """Places in a tensor (batch, ..., channels) at which a channel has a value, batch left out."""
-    count = 1
-    for axis in shape[1:-1]:
-        count *= int(axis)
-    return count
