@@ -5,7 +5,7 @@ the module must hold. `tests/unit/test_contracts.py` holds every file of each fo
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
 
@@ -409,6 +409,7 @@ class ExportContext:
     calibration: "Array"
     other: Callable[[str, Precision], Path]
     name: str
+    _: KW_ONLY
     labels: Sequence[str] = ()
     preprocessing: Preprocessing | None = None
     int8: Int8 = Int8()

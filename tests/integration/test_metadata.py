@@ -76,7 +76,9 @@ def converted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
         folder = tmp_path_factory.mktemp(name)
         save(Sequential(stack, name=name), folder / "model.h5")
         preprocessing = Preprocessing(scale=1 / 64, offset=-2)
-        context = ExportContext(folder / "model.h5", None, _none(), _refuse, name, LABELS, preprocessing)
+        context = ExportContext(
+            folder / "model.h5", None, _none(), _refuse, name, labels=LABELS, preprocessing=preprocessing
+        )
         tflite.convert(tflite.Config(precision="float32"), folder / "model.tflite", context=context)
         made[name] = (folder / "model.tflite").read_bytes()
     return made

@@ -70,7 +70,7 @@ def written(kind: str, broken: Any, data: Dataset, folder: Path, in_float: Any) 
         format_.convert(format_.Config(precision="int8"), path, context=context)
         return path
 
-    context = ExportContext(folder / "model.h5", None, data.calibration(256), other, "m", Int8(in_float))
+    context = ExportContext(folder / "model.h5", None, data.calibration(256), other, "m", int8=Int8(in_float))
     return make(kind)
 
 
