@@ -423,3 +423,48 @@ class Format(Protocol):
 
     def convert(self, config: Any, out: Path, *, context: ExportContext) -> None:
         """Write the artifact to ``out``; ConversionError names the layer and operation that cannot be carried."""
+
+
+class FirmwareConfig(Config):
+    """Keys that every kind of source package for firmware shares."""
+
+
+@dataclass(frozen=True)
+class FirmwareContext:
+    """What is known of an artifact that is built into firmware.
+
+    Attributes:
+        name: The recipe's name.
+        precision: The artifact's number format.
+        inputs: Tensors as the manifest has them: ``name``, ``shape`` (batch axis first), ``dtype``, ``scale``,
+            ``zero_point``.
+        outputs: The same of what comes out.
+        arena_bytes: Working memory that TensorFlow Lite for Microcontrollers keeps for it here; None = not known.
+        golden_input: One sample as the input tensor takes it, batch axis first.
+        golden_output: What the artifact answers to it, raw, batch axis first.
+    """
+
+    name: str
+    precision: str
+    inputs: Sequence[Mapping[str, Any]]
+    outputs: Sequence[Mapping[str, Any]]
+    arena_bytes: int | None
+    golden_input: "Array"
+    golden_output: "Array"
+
+    @property
+    def title(self) -> str:
+        """For the head of a source file."""
+        return f"{self.name}, {self.precision}"
+
+
+class Firmware(Protocol):
+    """A module in ``edgepack/firmware``."""
+
+    Config: type[FirmwareConfig]
+
+    def make(self, config: Any, artifact: Path, out: Path, *, context: FirmwareContext) -> dict[str, Any]:
+        """Write source files into a folder and tell of them, JSON-ready: ``files``, ``array_bytes``, ``arena_bytes``.
+
+        Where a compiler decided what runs where: ``delegate``, ``nodes``, ``nodes_delegated``, ``not_delegated``.
+        """

@@ -6,17 +6,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from edgepack import bundle, choice, imaging, latency, store
+from edgepack import bundle, choice, embedding, imaging, latency, store
 from edgepack.environment import describe
 from edgepack.errors import EdgepackError, RecipeError
 from edgepack.execution import Execution
 from edgepack.plan import Plan
 from edgepack.store import Entry
-from edgepack.target import Target, runtime_format
+from edgepack.target import Image, Target, runtime_format
 from edgepack.verify import gates
 from edgepack.verify.gates import KERAS, Judgement, Status
 
 SMOKE = "smoke run"
+Progress = Callable[[Mapping[str, Any]], None]
 
 
 def deliver(plan: Plan, target: Target, lineage: Mapping[str, Any], work: Execution) -> list[EdgepackError]:
@@ -39,9 +40,7 @@ def deliver(plan: Plan, target: Target, lineage: Mapping[str, Any], work: Execut
         errors.append(missed)
         work.observer.failed("verify", target.name, missed.message)
 
-    def step(
-        stage: str, action: Callable[[Callable[[Mapping[str, Any]], None]], tuple[bool, list[EdgepackError]]]
-    ) -> None:
+    def step(stage: str, action: Callable[[Progress], tuple[bool, list[EdgepackError]]]) -> None:
         if not plan.runs(stage):
             return
         begun = time.monotonic()
@@ -62,7 +61,7 @@ def deliver(plan: Plan, target: Target, lineage: Mapping[str, Any], work: Execut
             work.observer.finished(stage, target.name, seconds=seconds, cached=cached)
         work.record(stage, seconds=round(seconds, 3), cached=cached, reason=reason)
 
-    step("image", lambda progress: _image(plan, target, folder, progress))
+    step("image", lambda progress: _package(plan, target, folder, verification, progress))
     step("bench", lambda progress: _bench(plan, target, folder, verification, progress))
     with store.explain_os_errors(folder):
         measured = latency.read(folder)
@@ -104,7 +103,8 @@ def _verification(
             limit, error = record["max_abs_limit"], record["max_abs_error"]
             judgements.append(Judgement("float_parity", name, limit, error, "ok" if same else "failed"))
     known = files | {name for p in document["pairs"] for name in _keras_models(p)}
-    pairs = [p for p in document["pairs"] if p["a"]["file"] in known and p["b"]["file"] in known]
+    runtimes = {KERAS, "litert", *target.runtimes}
+    pairs = [p for p in document["pairs"] if all(s["file"] in known and s["runtime"] in runtimes for s in _sides(p))]
     judgements += _judge_pairs(pairs)
     held = [record for record in document["weights"] if record["file"] in files]
     judgements += [Judgement(**gate) for record in held for gate in record["gates"]]
@@ -158,7 +158,11 @@ def _judge_layers(name: str, layers: Mapping[str, Any]) -> Judgement:
 
 def _keras_models(pair: Mapping[str, Any]) -> list[str]:
     """Names of the sides of a pair that are models and no files."""
-    return [side["file"] for side in (pair["a"], pair["b"]) if side["runtime"] == KERAS]
+    return [side["file"] for side in _sides(pair) if side["runtime"] == KERAS]
+
+
+def _sides(pair: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    return pair["a"], pair["b"]
 
 
 def _fits(target: Target, file: str, runtime: str) -> bool:
@@ -206,7 +210,7 @@ def _publish(
         "task": data["task"],
         "recipe_sha256": plan.recipe.sha256(),
         "recipe": plan.recipe.essence(),
-        "target_spec": target.model_dump(mode="json"),
+        "target_spec": target.resolved(),
         "data_fingerprint": data["fingerprint"],
         "labels": data["labels"],
         "preprocessing": data["preprocessing"],
@@ -220,14 +224,26 @@ def _publish(
     return bundle.publish(folder, files=sources, documents={"verify.json": verification}, manifest=manifest)
 
 
+def _package(
+    plan: Plan, target: Target, folder: Path, verification: Mapping[str, Any], progress: Progress
+) -> tuple[bool, list[EdgepackError]]:
+    """What the artifacts are shipped in: a container image, source for firmware, or both."""
+    made = []
+    if target.image is not None:
+        made.append(_image(plan, target, target.image, folder, progress))
+    if target.firmware is not None:
+        made.append(embedding.make(folder, target, verification, progress=progress, force=plan.forced("image")))
+    return all(cached for cached, _ in made), [problem for _, problems in made for problem in problems]
+
+
 def _image(
-    plan: Plan, target: Target, folder: Path, progress: Callable[[Mapping[str, Any]], None]
+    plan: Plan, target: Target, image: Image, folder: Path, progress: Progress
 ) -> tuple[bool, list[EdgepackError]]:
     options = imaging.Options(
         tag=imaging.default_tag(plan.run_folder.name, target.name),
-        base_image=plan.base_image or imaging.choose_base(target.image.base, target.image.platform),
-        platform=target.image.platform,
-        build=target.image.build,
+        base_image=plan.base_image or imaging.choose_base(image.base, image.platform),
+        platform=image.platform,
+        build=image.build,
     )
     return imaging.make(folder, target, options, progress=progress, force=plan.forced("image"))
 
@@ -237,7 +253,7 @@ def _bench(
     target: Target,
     folder: Path,
     verification: Mapping[str, Any],
-    progress: Callable[[Mapping[str, Any]], None],
+    progress: Progress,
 ) -> tuple[bool, list[EdgepackError]]:
     # A wrong model has no latency: only what passed verification is timed.
     passed = sorted({r["file"] for r in verification["artifacts"] if r["status"] == "ok"})

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from edgepack import bundle
-from edgepack.errors import BudgetError, EdgepackError
+from edgepack.errors import BudgetError, EdgepackError, RecipeError
 from edgepack.store import code_digest, key_of, versions, write_json
-from edgepack.target import Target
+from edgepack.target import Image, Target
 from edgepack.verify import gates
 
 IMAGE_SCHEMA = "edgepack.image/1"
@@ -60,6 +60,19 @@ def wheel_cache() -> Path:
     return Path(root) / "edgepack" / "wheels"
 
 
+def of_target(target: Target) -> Image:
+    """The image that a target asks for.
+
+    Raises:
+        RecipeError: It asks for none.
+    """
+    if target.image is None:
+        raise RecipeError(
+            f"the target {target.name} has no image", fix="its sources are in the bundle's folder firmware/"
+        )
+    return target.image
+
+
 def make(
     folder: Path, target: Target, options: Options, *, progress: Progress, force: bool = False
 ) -> tuple[bool, list[EdgepackError]]:
@@ -73,8 +86,10 @@ def make(
         context when the engine or the base image fails.
 
     Raises:
+        RecipeError: The target has no image.
         EdgepackError: The context could not be written, or the image could not be built.
     """
+    wanted = of_target(target)
     from edgepack.images import context, engine
     from edgepack.images.layers import session_needs
 
@@ -83,7 +98,7 @@ def make(
     key = key_of(
         {name: manifest["files"][name] for name in _model_files(manifest)},
         asdict(options),
-        target.model_dump(mode="json"),
+        target.resolved(),
         code_digest("images", "runner", "imaging"),
         versions(*session_needs(target.runtimes)[0]),
         status.version is not None,
@@ -93,11 +108,11 @@ def make(
         return True, _judge(previous, target)
     made = context.write(
         folder,
-        family=target.image.family,
+        family=wanted.family,
         platform=options.platform,
         runtimes=target.runtimes,
         base_image=options.base_image,
-        python_version=target.image.python,
+        python_version=wanted.python,
         labels=labels(manifest),
         wheel_cache=wheel_cache(),
         progress=lambda text: progress({"label": "image", "text": text}),

@@ -153,7 +153,9 @@ def measure_bundle(
     if files and image.get("status") == "built":
         document |= _in_container(image, words, files, limit_s, progress)
     elif files:
-        document["container_reason"] = image.get("reason") or "no image was built"
+        document["container_reason"] = image.get("reason") or (
+            "no image was built" if target.image else f"the target {target.name} has no image"
+        )
     document["gates"] = _judgements(document, gates, target, unjudged)
     write_json(path, document)
     return False, _problems(document, target)

@@ -114,7 +114,7 @@ def describe(plan: Plan) -> dict[str, Any]:
         "run_folder": str(plan.run_folder),
         "recipe_sha256": plan.recipe.sha256(),
         "recipe": plan.recipe.resolved(),
-        "targets": [target.model_dump(mode="json") for target in plan.targets],
+        "targets": [target.resolved() for target in plan.targets],
         "artifacts": {
             target.name: [
                 name

@@ -1,13 +1,13 @@
-"""Where must a model run: platform, runtimes, precisions, image, budgets?"""
+"""Where must a model run: platform, runtimes, precisions, image or firmware, budgets?"""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from edgepack import extensions, resources, yamlfile
-from edgepack.config import Config, validate
-from edgepack.contracts import Precision
+from edgepack.config import Config, Extension, validate
+from edgepack.contracts import FirmwareConfig, Precision
 from edgepack.errors import RecipeError
 from edgepack.suggest import did_you_mean
 
@@ -33,6 +33,9 @@ class Budgets(Config):
 
     image_mib: PositiveFloat | None = Field(None, description="largest unpacked image, MiB")
     artifact_kib: PositiveFloat | None = Field(None, description="largest artifact file, KiB")
+    arena_kib: PositiveFloat | None = Field(
+        None, description="largest working memory on a micro-controller, or SRAM that an NPU takes, KiB"
+    )
     latency_p90_ms: PositiveFloat | None = Field(None, description="slowest p90 latency per inference, milliseconds")
 
 
@@ -40,7 +43,7 @@ class Target(Config):
     """One class of device; the file name is the target's name."""
 
     description: str = Field(description="one line for `edgepack targets`")
-    platform: Literal["linux/amd64", "linux/arm64", "android/arm64"] = Field(
+    platform: Literal["linux/amd64", "linux/arm64", "android/arm64", "baremetal/cortex-m"] = Field(
         description="OS/architecture on which the model runs"
     )
     runtimes: tuple[Runtime, ...] = Field(min_length=1, description="runtimes to package, verify and measure")
@@ -52,9 +55,22 @@ class Target(Config):
     min_integer_ops: Share | None = Field(
         None, description="smallest share of an int8 or int16x8 artifact's operations that must compute in integers"
     )
-    image: Image = Field(description="the container image")
+    image: Image | None = Field(None, description="the container image; absent = none")
+    firmware: Annotated[FirmwareConfig, Extension("edgepack.firmware", by="use")] | None = Field(
+        None, description="source to be built into firmware; absent = none"
+    )
     budgets: Budgets = Field(default_factory=Budgets, description="limits; absent = no limit")
     name: str = Field("", description="filled in from the file name")
+
+    @model_validator(mode="after")
+    def _has_a_package(self) -> "Target":
+        if self.image is None and self.firmware is None:
+            raise ValueError("a target needs image or firmware: what is to be made for it")
+        return self
+
+    def resolved(self) -> dict[str, Any]:
+        """The target as plain JSON data with every default filled in."""
+        return self.model_dump(mode="json", serialize_as_any=True)
 
     def formats(self) -> frozenset[str]:
         """The artifact formats that the target's runtimes can run."""

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from edgepack.report import reading
+from edgepack.report.collect_firmware import collect_firmware
 from edgepack.report.collect_latency import collect_latency, without_verdict
 from edgepack.report.reading import Doc
 from edgepack.report.schema import (
@@ -35,13 +36,21 @@ def collect_target(folder: Path, recipe_sha256: str | None) -> Target:
     verify, verify_reason = reading.read_document(folder / "verify.json", "edgepack.verify/1")
     latency, latency_reason = reading.read_document(folder / "latency.json", "edgepack.latencies/1")
     image_doc, image_reason = reading.read_document(folder / "image" / "image.json", "edgepack.image/1")
+    firmware, firmware_reason = reading.read_document(folder / "firmware" / "firmware.json", "edgepack.firmware/1")
+    wanted = reading.mapping(manifest, "target_spec")
+    no_image = None
+    if reading.mapping(wanted, "firmware"):
+        no_image = None if reading.mapping(wanted, "image") else "the target has firmware in place of an image"
+    else:
+        firmware_reason = None
     platform = reading.text(manifest, "platform")
     benches, latencies = collect_latency(latency, latency_reason, platform)
     reasons = {
         "manifest": manifest_reason,
         "verify": verify_reason,
         "latency": latency_reason,
-        "image": image_reason,
+        "image": None if no_image else image_reason,
+        "firmware": firmware_reason,
     }
     metric = reading.text(verify, "metric") or "accuracy"
     labels = manifest.get("labels")
@@ -61,13 +70,14 @@ def collect_target(folder: Path, recipe_sha256: str | None) -> Target:
         pairs=tuple(_pair(doc) for doc in reading.objects(verify, "pairs")),
         gates=tuple(
             without_verdict(_gate(doc), latencies)
-            for part in (verify, latency, image_doc)
+            for part in (verify, latency, image_doc, firmware)
             for doc in reading.objects(part, "gates")
         ),
         latencies=latencies,
         benches=benches,
         identical={k: v for k, v in reading.mapping(latency, "identical").items() if isinstance(v, bool)},
-        image=_image(image_doc, image_reason),
+        image=_image(image_doc, no_image or (f"no image ({image_reason})" if image_reason else None)),
+        firmware=collect_firmware(firmware),
         tools=reading.scalars(reading.mapping(manifest, "tools")),
         gaps=tuple(Gap(where, reason) for where, reason in reasons.items() if reason),
     )
@@ -183,7 +193,7 @@ def _gate(doc: Doc) -> Gate:
 def _image(doc: Doc, reason: str | None) -> Image:
     return Image(
         status=reading.text(doc, "status") or "missing",
-        reason=reading.text(doc, "reason") or (f"no image ({reason})" if reason else None),
+        reason=reading.text(doc, "reason") or reason,
         tag=reading.text(doc, "tag"),
         id=reading.text(doc, "id"),
         platform=reading.text(doc, "platform"),

@@ -32,6 +32,8 @@ def run_command(report: Report, *, smoke: bool) -> str:
 def _for_target(report: Report, target: Target) -> list[str]:
     bundle = f"{report.folder}/{target.name}"
     commands = [shlex.join(["edgepack", "verify", bundle])]
+    if target.firmware and target.image.status == "missing":
+        return commands
     if target.image.status != "built":
         commands.append(target.image.command or shlex.join(["edgepack", "image", bundle]))
         return commands

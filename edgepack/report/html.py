@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from edgepack.report import formatting
+from edgepack.report import firmware, formatting
 from edgepack.report.cells import FORMATS, GLYPHS, cell, place
 from edgepack.report.commands import next_commands, run_command
 from edgepack.report.paid import TITLE, columns, paid
@@ -69,7 +69,9 @@ def to_html(report: Report) -> str:
         paid=paid(report),
         paid_columns=[(formatting.sentence_start(name), unit) for name, unit in columns(report)],
         paid_title=TITLE,
-        images=[_image(target) for target in report.targets],
+        images=[_image(target) for target in report.targets if target.image.status != "missing" or not target.firmware],
+        firmware_columns=firmware.COLUMNS,
+        firmware_cells=firmware.cells,
         reproduce=run_command(report, smoke=report.smoke),
         commands=next_commands(report),
     )

@@ -1,5 +1,6 @@
 """What does a run look like in a pull request: the verdict first, then one table?"""
 
+from edgepack.report import firmware
 from edgepack.report.cells import GLYPHS, cell, place
 from edgepack.report.commands import next_commands
 from edgepack.report.formatting import runtime_name, unit_of
@@ -52,12 +53,30 @@ def to_markdown(report: Report) -> str:
         lines += [""] if open_questions else []
     lines += _features(report)
     lines += _paid(report)
+    lines += _firmware(report)
     lines += [f"- {escape(step.use)}: {escape(text)}" for step in report.steps for text in step.warnings]
     lines += [""] if any(step.warnings for step in report.steps) else []
     commands = next_commands(report)
     if commands:
         lines += ["Next:", "", "```sh", *(command.replace("\n", " ") for command in commands), "```", ""]
     return "\n".join(lines)
+
+
+def _firmware(report: Report) -> list[str]:
+    """The source for firmware of each artifact, as lines; none when no target has any."""
+    packages = [(target, package) for target in report.targets for package in target.firmware]
+    if not packages:
+        return []
+    names = ["target", "artifact", *(f"{name} {unit}".strip() for name, unit in firmware.COLUMNS)]
+    rules = ["---", "---", *("---:" for _ in firmware.COLUMNS)]
+    lines = [
+        "Source for firmware; working memory as on this machine, an NPU's figures as its compiler estimates them:",
+        "",
+    ]
+    lines += [f"| {' | '.join(names)} |", f"| {' | '.join(rules)} |"]
+    for target, package in packages:
+        lines.append("| " + " | ".join([escape(target.name), f"`{package.artifact}`", *firmware.cells(package)]) + " |")
+    return [*lines, ""]
 
 
 def _features(report: Report) -> list[str]:

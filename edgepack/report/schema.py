@@ -270,6 +270,26 @@ class Image:
 
 
 @dataclass(frozen=True)
+class Firmware:
+    """Source of one artifact for firmware; figures of an NPU are its compiler's estimate, None without one."""
+
+    artifact: str
+    use: str
+    files: tuple[str, ...]
+    array_bytes: int | None
+    arena_bytes: int | None
+    delegate: str | None
+    nodes: int | None
+    nodes_delegated: int | None
+    not_delegated: tuple[str, ...]
+    cycles: int | None
+    clock_mhz: float | None
+    inference_ms: float | None
+    sram_bytes: int | None
+    flash_bytes: int | None
+
+
+@dataclass(frozen=True)
 class Target:
     """Everything found for one target; `stale` says why it does not belong to this run, else None."""
 
@@ -291,6 +311,7 @@ class Target:
     benches: tuple[Bench, ...]
     identical: dict[str, bool]
     image: Image
+    firmware: tuple[Firmware, ...]
     tools: dict[str, Scalar]
     gaps: tuple[Gap, ...]
 

@@ -1,6 +1,6 @@
 """How well does every way of computing a model agree with every other, from Keras to ONNX Runtime?"""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
@@ -72,16 +72,20 @@ def compare_all(
         sources = [model for model in models if precision == "int8" or model.file == "float"]
         artifacts = [_side(ran, len(truth.x)) for ran in own.values()]
         pairs += [_pair(*sides, truth) for sides in product(sources, artifacts)]
-        lite = own.pop("litert", None)
+        lite = own.pop("litert", None) or _beside(own.values(), folder, truth, threads)
         if lite is None:
             continue
-        yardstick = [_pair(*sides, truth, yardstick=True) for sides in _kernels(lite, folder, truth, threads, progress)]
+        sets = _Sets(lite, folder, truth, threads, progress)
+        yardstick = [_pair(sets.side(a), sets.side(b), truth, yardstick=True) for a, b in YARDSTICKS.get(precision, ())]
         pairs += yardstick
         layers: dict[str, Any] = {}
         for other in own.values():
-            pair = _pair(_side(lite, len(truth.x)), _side(other, len(truth.x)), truth)
+            # Other interpreters of .tflite files have kernels made after the reference; what they are to equal.
+            same = other.file == lite.file
+            pair = _pair(sets.side("reference" if same else "xnnpack"), _side(other, len(truth.x)), truth)
             if precision in DERIVED:
                 pair["status"] = "ok" if _as_close(pair, yardstick) else "failed"
+            if precision in DERIVED and not same:
                 if other.file not in layers:
                     progress({"label": "verify", "text": f"{other.file} layer by layer, {layer_samples} samples"})
                     layers[other.file] = _layers(lite, other.file, folder, truth.x[:layer_samples], threads)
@@ -98,17 +102,27 @@ def _side(ran: Ran, samples: int) -> _Side:
     return _Side(ran.file, ran.runtime, kernels, ran.real[:samples], scale)
 
 
-def _kernels(lite: Ran, folder: Path, truth: Truth, threads: int, progress: Progress) -> Iterator[tuple[_Side, _Side]]:
-    """Two and two of LiteRT's sets of kernels, where they may round differently."""
-    sides = {"xnnpack": _side(lite, len(truth.x))}
-    for names in YARDSTICKS.get(lite.precision, ()):
-        for name in names:
-            if name not in sides:
-                text = f"{lite.file} with LiteRT's {name} kernels, {len(truth.x)} samples"
-                progress({"label": "verify", "text": text})
-                ran = run_file(folder / lite.file, "litert", truth.x, threads, kernels=name)
-                sides[name] = _side(ran, len(truth.x))
-        yield sides[names[0]], sides[names[1]]
+class _Sets:
+    """A ``.tflite`` file under LiteRT's sets of kernels, each run when it is first asked for."""
+
+    def __init__(self, lite: Ran, folder: Path, truth: Truth, threads: int, progress: Progress) -> None:
+        self._lite, self._folder, self._truth, self._threads, self._progress = lite, folder, truth, threads, progress
+        self._sides = {"xnnpack": _side(lite, len(truth.x))}
+
+    def side(self, name: str) -> _Side:
+        """The file under the kernels of that name, see `edgepack.runner.sessions.litert`."""
+        if name not in self._sides:
+            lite, x = self._lite, self._truth.x
+            self._progress({"label": "verify", "text": f"{lite.file} with LiteRT's {name} kernels, {len(x)} samples"})
+            ran = run_file(self._folder / lite.file, "litert", x, self._threads, kernels=name)
+            self._sides[name] = _side(ran, len(x))
+        return self._sides[name]
+
+
+def _beside(runs: Iterable[Ran], folder: Path, truth: Truth, threads: int) -> Ran | None:
+    """LiteRT's answers to a ``.tflite`` file that no target runs under LiteRT; None where there is no such file."""
+    file = next((ran.file for ran in runs if ran.file.endswith(".tflite")), None)
+    return run_file(folder / file, "litert", truth.x, threads) if file else None
 
 
 def _pair(a: _Side, b: _Side, truth: Truth, *, yardstick: bool = False) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What does an artifact give for real samples under a runtime, and what is it judged by?"""
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from edgepack.errors import VerificationError
 from edgepack.runner import tasks
 from edgepack.runner.errors import RunnerError
 from edgepack.runner.infer import predict
-from edgepack.runner.sessions import for_file, open_session
+from edgepack.runner.sessions import for_file, load, open_session
 
 Outputs = NDArray[np.float32]
 
@@ -52,6 +53,12 @@ class Truth:
         return Truth(self.task, self.x[:samples], self.labels[:samples])
 
 
+def _starts_here(runtime: str) -> bool:
+    """Whether a runtime is installed and needs no hardware that may be missing."""
+    module = load(runtime)
+    return module.ACCELERATOR is None and find_spec(module.MODULE) is not None
+
+
 def run_file(path: Path, runtime: str, x: Outputs, threads: int, **options: Any) -> Ran:
     """Run an artifact on samples.
 
@@ -68,6 +75,8 @@ def run_file(path: Path, runtime: str, x: Outputs, threads: int, **options: Any)
     try:
         session = open_session(runtime, path, threads, **options)
     except RunnerError as first:
+        if _starts_here(runtime):
+            raise VerificationError(str(first), fix="export another precision for this runtime") from first
         # An accelerator's runtime cannot start on a machine without it: the same file is then proved with the
         # host's runtime for its format, and `details` says so.
         try:

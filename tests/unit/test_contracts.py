@@ -34,6 +34,7 @@ FUNCTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "rewrites": {"apply": ("graph",)},
     "schedules": {"rate": ("config", "peak", "span")},
     "trackers": {"track": ("config", "run")},
+    "firmware": {"make": ("config", "artifact", "out", "context")},
     "runner/sessions": {"version": ()},
     "runner/tasks": {"figure": ("outputs", "inputs", "labels"), "agreement": ("reference", "outputs", "inputs")},
 }
@@ -47,6 +48,7 @@ CONFIGS: dict[str, type[BaseModel]] = {
     "tasks": contracts.TaskConfig,
     "schedules": contracts.ScheduleConfig,
     "trackers": contracts.TrackerConfig,
+    "firmware": contracts.FirmwareConfig,
 }
 CHOSEN_BY = {
     "techniques": "use",
@@ -55,6 +57,7 @@ CHOSEN_BY = {
     "features": "use",
     "tasks": "use",
     "trackers": "use",
+    "firmware": "use",
 }
 
 
@@ -93,7 +96,7 @@ def test_a_module_says_which_question_it_answers(kind: str, name: str) -> None:
 @pytest.mark.parametrize(("kind", "name"), every(*FUNCTIONS))
 def test_a_module_imports_nothing_heavy_before_it_is_used(kind: str, name: str) -> None:
     heavy = {"tensorflow", "tf_keras", "tensorflow_model_optimization", "tf2onnx", "onnx", "onnxruntime", "docker"}
-    heavy |= {"ai_edge_litert", "matplotlib", "mlflow", "sklearn", "PIL"}
+    heavy |= {"ai_edge_litert", "ethosu", "tflite_micro", "matplotlib", "mlflow", "sklearn", "PIL"}
     imported = {
         found.partition(".")[0]
         for node in tree(kind, name).body

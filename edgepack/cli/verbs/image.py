@@ -32,10 +32,11 @@ def command(
             f"{folder / 'manifest.json'} says nothing of its target", fix="run `edgepack run` again"
         )
     target = Target.model_validate(manifest["target_spec"])
-    wanted = platform or target.image.platform
+    image = imaging.of_target(target)
+    wanted = platform or image.platform
     options = imaging.Options(
         tag=tag or imaging.default_tag(folder.resolve().parent.name, manifest["target"]),
-        base_image=base_image or imaging.choose_base(target.image.base, wanted),
+        base_image=base_image or imaging.choose_base(image.base, wanted),
         platform=wanted,
         build=True,
     )

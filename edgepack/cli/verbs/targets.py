@@ -20,7 +20,7 @@ def command(
     if name is None:
         found = [load(known) for known in shipped()]
         if json:
-            print_json([target.model_dump(mode="json") for target in found])
+            print_json([target.resolved() for target in found])
             return 0
         table = Table("target", "platform", "runtimes", "precisions", "description", box=None, pad_edge=False)
         for target in found:
@@ -35,10 +35,10 @@ def command(
         return 0
     target = load(name)
     if json:
-        print_json(target.model_dump(mode="json"))
+        print_json(target.resolved())
         return 0
     table = Table("field", "value", "meaning", box=None, pad_edge=False)
-    for field, value, meaning in _fields(Target, target.model_dump(mode="json")):
+    for field, value, meaning in _fields(Target, target.resolved()):
         table.add_row(field, value, meaning)
     out.print(table)
     return 0
