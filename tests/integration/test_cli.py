@@ -98,6 +98,8 @@ def test_targets_are_listed_and_explained(edgepack: Edgepack) -> None:
     for field in ("platform", "runtimes", "image.base", "budgets.image_mib"):
         assert f"\n{field} " in text
     assert "inference threads, always explicit" in text
+    text = edgepack("targets", "ethos-u55", env={"COLUMNS": "200"}).stdout
+    assert re.search(r"^firmware.accelerator +ethos-u55-128 ", text, re.MULTILINE)
 
 
 def test_models_are_listed_and_explained(edgepack: Edgepack) -> None:

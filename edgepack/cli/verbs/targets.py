@@ -14,7 +14,7 @@ def command(
     from rich.table import Table
 
     from edgepack.cli.output import print_json
-    from edgepack.target import Target, load, shipped
+    from edgepack.target import load, shipped
 
     out = Console(highlight=False)
     if name is None:
@@ -38,19 +38,22 @@ def command(
         print_json(target.resolved())
         return 0
     table = Table("field", "value", "meaning", box=None, pad_edge=False)
-    for field, value, meaning in _fields(Target, target.resolved()):
+    for field, value, meaning in _fields(target):
         table.add_row(field, value, meaning)
     out.print(table)
     return 0
 
 
-def _fields(model: Any, values: dict[str, Any], prefix: str = "") -> list[tuple[str, str, str]]:
+def _fields(model: Any, prefix: str = "") -> list[tuple[str, str, str]]:
+    """(key, value, meaning) of every field of a configuration and of those inside it."""
+    from pydantic import BaseModel
+
     rows = []
-    for name, field in model.model_fields.items():
-        value = values[name]
-        if isinstance(value, dict):
-            rows.extend(_fields(field.annotation, value, f"{prefix}{name}."))
+    for name, field in type(model).model_fields.items():
+        value = getattr(model, name)
+        if isinstance(value, BaseModel):
+            rows.extend(_fields(value, f"{prefix}{name}."))
         else:
-            shown = ", ".join(map(str, value)) if isinstance(value, list) else "-" if value is None else str(value)
+            shown = ", ".join(map(str, value)) if isinstance(value, tuple) else "-" if value is None else str(value)
             rows.append((f"{prefix}{name}", shown, field.description or ""))
     return rows
