@@ -105,7 +105,7 @@ def _verification(
     known = files | {name for p in document["pairs"] for name in _keras_models(p)}
     runtimes = {KERAS, "litert", *target.runtimes}
     pairs = [p for p in document["pairs"] if all(s["file"] in known and s["runtime"] in runtimes for s in _sides(p))]
-    judgements += _judge_pairs(pairs)
+    judgements += _judge_pairs(pairs, {(r["file"], r["runtime"]): r["details"].get("caution") for r in records})
     held = [record for record in document["weights"] if record["file"] in files]
     judgements += [Judgement(**gate) for record in held for gate in record["gates"]]
     for name in sorted(files):
@@ -130,8 +130,13 @@ def _verification(
     return result, failed
 
 
-def _judge_pairs(pairs: list[dict[str, Any]]) -> list[Judgement]:
-    """A runtime may differ from LiteRT by as much as LiteRT's own kernels differ from each other."""
+def _judge_pairs(pairs: list[dict[str, Any]], cautions: Mapping[tuple[str, str], str | None]) -> list[Judgement]:
+    """A runtime may differ from LiteRT by as much as LiteRT's own kernels differ from each other.
+
+    Args:
+        pairs: As in ``verify.json``.
+        cautions: What a runtime says against itself, by file and runtime.
+    """
 
     def widest(file: str) -> float:
         own = [other for other in pairs if other["yardstick"] and other["a"]["file"] == file]
@@ -143,7 +148,8 @@ def _judge_pairs(pairs: list[dict[str, Any]]) -> list[Judgement]:
         if pair["status"] is not None:
             limit = widest(pair["a"]["file"])
             status: Status = "ok" if pair["status"] == "ok" else "failed"
-            judgements.append(Judgement("runtime_parity", name, limit, pair["max_abs_difference"], status))
+            reason = cautions.get((pair["b"]["file"], pair["b"]["runtime"])) if status == "failed" else None
+            judgements.append(Judgement("runtime_parity", name, limit, pair["max_abs_difference"], status, reason))
         if "layers" in pair:
             judgements.append(_judge_layers(name, pair["layers"]))
     return judgements

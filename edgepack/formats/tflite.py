@@ -191,10 +191,27 @@ def convert_model(
     try:
         content = converter.convert()
     except Exception as error:
+        if precision == "int16x8" and "HARD_SWISH" in str(error) and not _is_split(model):
+            return convert_model(_with_split_swish(model), precision, calibration)
         raise ConversionError(
             _explain(error, model, precision), fix="replace the layer, or see `edgepack doctor MODEL`"
         ) from error
     return bytes(content)
+
+
+def _is_split(model: Any) -> bool:
+    return any(getattr(layer, "fused", True) is False for layer in model.layers)
+
+
+def _with_split_swish(model: Any) -> Any:
+    """The same function with its HARD_SWISH, which has no form in 16 bits, as additions and products."""
+    from edgepack.keras_models.rewriting import rewrite
+
+    rewritten = rewrite(model, quantisation=False).model
+    for layer in rewritten.layers:
+        if type(layer).__name__ == "HardSwish":
+            layer.fused = False
+    return rewritten
 
 
 def _samples(calibration: "NDArray[np.generic]") -> Iterator[list[Any]]:

@@ -31,11 +31,15 @@ def custom_objects() -> dict[str, Any]:
     class HardSwish(tf_keras.layers.Layer):  # type: ignore[misc] # tf_keras has no type information
         """``x * relu6(x + 3) / 6`` (Howard et al., 1905.02244); float32, any shape.
 
-        Written in the order that TFLite's converter turns into its built-in HARD_SWISH.
+        Written in the order that TFLite's converter turns into its built-in HARD_SWISH, unless ``fused`` is set to
+        False: then in one that it leaves as additions and products, for number formats that lack HARD_SWISH.
         """
 
+        fused = True
+
         def call(self, inputs: Any) -> Any:
-            return inputs * (tf.nn.relu6(inputs + 3.0) * (1.0 / 6.0))
+            gate = tf.nn.relu6(inputs + 3.0)
+            return inputs * (gate * (1.0 / 6.0)) if self.fused else gate * (inputs * (1.0 / 6.0))
 
         def compute_output_shape(self, input_shape: Any) -> Any:
             return input_shape

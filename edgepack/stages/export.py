@@ -1,7 +1,10 @@
 """Which files does the compressed model become?"""
 
+import ctypes
+import gc
 import shutil
 import tempfile
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -62,6 +65,7 @@ def run(request: Request) -> dict[str, Any]:
         samples = calibrated.get(precision)
         own = context if samples is None else replace(context, calibration=data.calibration(samples))
         format_.convert(config, path, context=own)
+        _release()
         return path
 
     with tempfile.TemporaryDirectory() as extra:
@@ -83,3 +87,13 @@ def _is_special(config: Any) -> bool:
 
 def _format(config: Any) -> str:
     return extensions.name_of(config)
+
+
+def _release() -> None:
+    """Give back what a conversion held: Keras keeps graphs, and the allocator keeps pages, until they are told."""
+    import tf_keras
+
+    tf_keras.backend.clear_session()
+    gc.collect()
+    with suppress(OSError, AttributeError):  # not glibc
+        ctypes.CDLL(None).malloc_trim(0)

@@ -311,3 +311,36 @@ def test_int8_onnx_has_the_same_bytes_each_time(residual: Any, tmp_path: Path) -
         subprocess.run([sys.executable, "-c", program, source, out], check=True, capture_output=True, timeout=300)
         made.append(out.read_bytes())
     assert made[0] == made[1] == made[2]
+
+
+def test_tensors_that_a_layer_holds_are_constants_of_the_onnx_file(tmp_path: Path) -> None:
+    import tf_keras
+    from tf_keras import layers
+
+    tf_keras.utils.set_random_seed(0)
+    normalise = layers.Normalization(mean=[1.0, 2.0, 3.0], variance=[4.0, 1.0, 9.0], name="normalise")
+    model = tf_keras.Sequential([layers.InputLayer((3,), name="row"), normalise, layers.Dense(2, name="out")])
+    samples = np.random.default_rng(0).random((8, 3), dtype=np.float32)
+    context = _context(model, tmp_path, samples)
+    with open_session("onnxruntime", context.other("onnx", "float32")) as session:
+        assert [spec.name for spec in session.inputs] == ["row"]
+        _, outputs = predict(session, samples)
+    assert np.allclose(outputs, model.predict(samples, verbose=0), atol=1e-6)
+
+
+def test_hard_swish_has_a_form_in_16_bits(tmp_path: Path) -> None:
+    import tf_keras
+    from tf_keras import Input, Model, layers
+
+    tf_keras.utils.set_random_seed(0)
+    inputs = Input((8, 8, 3), name="photo")
+    x = layers.Conv2D(8, 3, name="conv")(inputs)
+    gate = layers.Rescaling(1 / 6)(layers.ReLU(6.0)(layers.Rescaling(1.0, offset=3.0)(x)))
+    x = layers.GlobalAveragePooling2D()(layers.Multiply()([x, gate]))
+    model = Model(inputs, layers.Dense(4, name="scores")(x))
+    samples = np.random.default_rng(0).random((64, 8, 8, 3), dtype=np.float32)
+    context = _context(model, tmp_path, samples)
+    with open_session("litert", context.other("tflite", "int16x8")) as session:
+        _, outputs = predict(session, samples)
+    wanted = model.predict(samples, verbose=0)
+    assert np.abs(outputs - wanted).max() < 0.02 * np.ptp(wanted)

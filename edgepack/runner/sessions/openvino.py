@@ -1,5 +1,6 @@
 """How does a .onnx file run under OpenVINO on the CPU, and what of it in integers?"""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ EXCLUDE = (
     "openvino/libs/libopenvino_tensorflow*",
 )
 
+CAUTION = "this processor has no VNNI, and OpenVINO cuts off sums of two products that do not fit into 16 bits"
 _INTEGER = ("i8", "u8", "i4", "u4")
 _NO_WORK = ("Const", "Input", "Output", "Reorder", "Reshape")
 
@@ -85,7 +87,11 @@ class Session(SessionBase):
 
     @property
     def details(self) -> dict[str, Any]:
-        """Version, device, and how many operations compute in integers and in float after fusing, as OpenVINO tells."""
+        """Version, device, and how many operations compute in integers and in float after fusing, as OpenVINO tells.
+
+        ``caution`` says where integers are not what the file says: on x86 processors without VNNI, OpenVINO adds
+        products of 8 bits in 16 and cuts off what does not fit, and has no setting against it.
+        """
         nodes = [node for node in self._compiled.get_runtime_model().get_ops() if _told(node, "layerType")]
         working = [node for node in nodes if _told(node, "layerType") not in _NO_WORK]
         floats = [node for node in working if _told(node, "runtimePrecision") not in _INTEGER]
@@ -95,6 +101,7 @@ class Session(SessionBase):
             "device": "CPU",
             "integer_nodes": integers,
             "float_nodes": len(floats),
+            "caution": CAUTION if integers and _cuts_products(Path("/proc/cpuinfo")) else None,
             "in_float": [f"{_told(node, 'layerType')} {node.get_friendly_name()}" for node in floats]
             if integers
             else [],
@@ -125,6 +132,15 @@ class Session(SessionBase):
         self._request = self._compiled = None
         self._buffers = {}
         self.invoke = closed
+
+
+def _cuts_products(cpuinfo: Path) -> bool:
+    """Whether the processor is an x86 without instructions that add products of 8 bits in 32."""
+    try:
+        flags = re.search(r"^flags\s*:(.*)$", cpuinfo.read_text(), re.MULTILINE)
+    except OSError:
+        return False
+    return flags is not None and re.search(r"vnni|amx_int8", flags[1]) is None
 
 
 def _told(node: Any, key: str) -> str:

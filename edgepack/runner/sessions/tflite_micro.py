@@ -24,6 +24,7 @@ EXCLUDE = (*NUMPY_EXCLUDE, "tflite_micro/tensorflow/lite/micro/compression/*")
 ROOM = 1 << 20
 """Bytes of working memory beyond twice what all tensors take together: more than enough. Where it is short, some sizes
 end the process instead of being refused (seen with 0.dev20261023182759)."""
+UNKNOWN_OPERATION = "it does not know one of its operations in this precision; the line that it printed says which"
 FLOATS = (0, 1)
 """Types float32 and float16 in the schema of .tflite files."""
 
@@ -69,16 +70,14 @@ class Session(SessionBase):
             self.inputs = tuple(_spec(graph.tensors[index]) for index in graph.inputs)
             self.outputs = tuple(_spec(graph.tensors[index]) for index in graph.outputs)
             size = 2 * sum(_bytes(tensor) for tensor in graph.tensors) + ROOM
-        except RunnerError as error:
-            raise RunnerError(f"{Path(path).name}: {error}") from error
-        except Exception as error:  # flatbuffers checks nothing: whatever a damaged file makes of it
-            raise RunnerError(f"{Path(path).name} is no .tflite file: {first_line(error)}") from error
-        try:
             self._interpreter: Any = runtime.Interpreter.from_bytes(content, arena_size=size)
-        except RuntimeError as error:
+        except Exception as error:  # whatever flatbuffers, which checks nothing, makes of a damaged file
+            told = str(error) if isinstance(error, RunnerError) else first_line(error)
+            reason = (
+                UNKNOWN_OPERATION if isinstance(error, RuntimeError) else told
+            )
             raise RunnerError(
-                f"TensorFlow Lite for Microcontrollers {self._version} cannot load {Path(path).name}: it does not know "
-                "one of its operations in this precision; the line that it printed says which"
+                f"TensorFlow Lite for Microcontrollers {self._version} cannot load {Path(path).name}: {reason}"
             ) from error
         self.invoke = self._interpreter.invoke
 

@@ -2,6 +2,7 @@ import importlib.metadata
 import importlib.util
 import inspect
 from fnmatch import fnmatch
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,13 @@ import pytest
 
 from edgepack.runner import sessions
 from edgepack.runner.errors import RunnerError, UsageError
-from edgepack.runner.sessions import open_session
+from edgepack.runner.sessions import open_session, openvino
 from edgepack.runner.tensors import TensorSpec
 
 from .conftest import INPUT, OUTPUT, WEIGHTS, save_int8
 
 DISTRIBUTIONS = {"litert": "ai-edge-litert", "onnxruntime": "onnxruntime", "openvino": "openvino"}
+MICRO = pytest.mark.skipif(find_spec("tflite_micro") is None, reason="has wheels for Linux on x86-64 only")
 
 
 def softmax(x: np.ndarray) -> np.ndarray:
@@ -34,7 +36,7 @@ def test_each_session_module_keeps_its_contract(name: str) -> None:
 
 
 def test_names_are_the_files_of_the_folder() -> None:
-    assert sessions.names() == ("litert", "onnxruntime", "onnxruntime_gpu", "openvino")
+    assert sessions.names() == ("litert", "onnxruntime", "onnxruntime_gpu", "openvino", "tflite_micro")
 
 
 @pytest.mark.parametrize(("name", "distribution"), DISTRIBUTIONS.items())
@@ -66,7 +68,7 @@ def test_an_unknown_runtime_or_option_names_the_known_ones(float_model: Path) ->
         open_session("onnxruntime", "nowhere.onnx")
 
 
-@pytest.mark.parametrize("runtime", ["litert", "onnxruntime", "openvino"])
+@pytest.mark.parametrize("runtime", ["litert", "onnxruntime", "openvino", pytest.param("tflite_micro", marks=MICRO)])
 @pytest.mark.parametrize("content", [b"", b"\0" * 64, b"not a model at all" * 20])
 def test_a_corrupt_file_is_an_error_that_names_it(tmp_path: Path, runtime: str, content: bytes) -> None:
     path = tmp_path / f"broken.{sessions.load(runtime).FORMAT}"
@@ -197,3 +199,27 @@ def test_the_gpu_session_never_falls_back_silently(float_model: Path, samples: n
     with open_session("onnxruntime_gpu", float_model, allow_cpu=True) as session:
         assert session.details["provider"] == "CPUExecutionProvider"
         session.run({"x": samples})
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "cuts"),
+    [
+        ("processor\t: 0\nflags\t\t: fpu sse2 avx2\n", True),
+        ("processor\t: 0\nflags\t\t: fpu avx2 avx_vnni\n", False),
+        ("processor\t: 0\nflags\t\t: fpu avx512f avx512_vnni\n", False),
+        ("processor\t: 0\nFeatures\t: fp asimd\n", False),
+    ],
+)
+def test_processors_whose_sums_of_products_are_cut_are_known(tmp_path: Path, cpuinfo: str, cuts: bool) -> None:
+    path = tmp_path / "cpuinfo"
+    path.write_text(cpuinfo)
+    assert openvino._cuts_products(path) is cuts
+    assert not openvino._cuts_products(tmp_path / "none")
+
+
+def test_openvino_says_of_a_file_in_integers_whether_its_sums_are_cut(int8_model: Path, float_model: Path) -> None:
+    with open_session("openvino", float_model) as session:
+        assert session.details["caution"] is None
+    with open_session("openvino", int8_model) as session:
+        expected = session.details["integer_nodes"] > 0 and openvino._cuts_products(Path("/proc/cpuinfo"))
+        assert (session.details["caution"] is not None) is expected
