@@ -133,17 +133,24 @@ def fresh(model: str, threads: int) -> dict[str, Any]:
     return {**found, **json.loads(ready.read_text())}
 
 
-def build(network: Network) -> Any:
-    """The network with random weights; every BatchNormalization has seen some samples, so that nothing is zero."""
+def build(network: Network, samples: Any) -> Any:
+    """The network with random weights, whose BatchNormalization has the statistics of these samples."""
     import tf_keras
 
     from edgepack import extensions
 
     tf_keras.utils.set_random_seed(0)
     if network.zoo == "resnet50":
-        return tf_keras.applications.ResNet50(weights=None, input_shape=network.input_shape, classes=network.classes)
-    module = extensions.load("edgepack.zoo", network.zoo)
-    return module.build(module.Config(), input_shape=network.input_shape, classes=network.classes)
+        model = tf_keras.applications.ResNet50(weights=None, input_shape=network.input_shape, classes=network.classes)
+    else:
+        module = extensions.load("edgepack.zoo", network.zoo)
+        model = module.build(module.Config(), input_shape=network.input_shape, classes=network.classes)
+    # Statistics that have seen no sample let the signal of a deep network die out, and ranges of 1e-8 are no ranges.
+    for layer in model.layers:
+        if isinstance(layer, tf_keras.layers.BatchNormalization):
+            layer.momentum = 0.0
+    model(samples, training=True)
+    return model
 
 
 def make(name: str) -> None:
@@ -152,8 +159,8 @@ def make(name: str) -> None:
 
     network, folder = NETWORKS[name], WORK / name
     folder.mkdir(parents=True, exist_ok=True)
-    model = build(network)
     samples = np.random.default_rng(0).uniform(0, 1, (SAMPLES, *network.input_shape)).astype(np.float32)
+    model = build(network, samples)
     makers: tuple[Callable[[Any, Any, Path], None], ...] = (ours, converter, tf2onnx, quantizer, static, nncf)
     missing = {}
     for maker in makers:
