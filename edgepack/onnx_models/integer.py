@@ -11,6 +11,8 @@ from edgepack.onnx_models.unsigned import make_unsigned
 
 INT8 = 3  # onnx.TensorProto.INT8
 FLOAT = 1  # onnx.TensorProto.FLOAT
+PREQUANT = "_prequant"
+"""What tf2onnx hangs on the name of a tensor of the ``.tflite`` for its real numbers."""
 
 
 def from_tflite(path: Path, *, opset: int, layout: str | None = None, mixed: bool = False) -> Any:
@@ -46,7 +48,9 @@ def from_tflite(path: Path, *, opset: int, layout: str | None = None, mixed: boo
     if not mixed:
         require_int8_weights(model)
     _own_zero_points(model)
-    canonicalise(model, keep=contents.tensor_names(content))
+    names = contents.tensor_names(content)
+    _give_back(model, names)
+    canonicalise(model, keep=names)
     return model
 
 
@@ -98,6 +102,25 @@ def _own_zero_points(model: Any) -> None:
             own = model.graph.initializer.add()
             own.CopyFrom(constants[node.input[2]])
             own.name = node.input[2] = f"{node.output[0]}.zero_point"
+
+
+def _give_back(model: Any, names: set[str]) -> None:
+    """Call what a QuantizeLinear gives by the name that it has in the ``.tflite``, in place.
+
+    tf2onnx moves a Squeeze or Transpose behind it, and leaves the name with that, or with nothing. Layers are held
+    against those of the ``.tflite`` by these names: two that seemed to be one would add up their roundings.
+    """
+    graph = model.graph
+    taken = {name for node in graph.node for name in (*node.input, *node.output)}
+    outputs = {value.name for value in graph.output}
+    new = {}
+    for node in graph.node:
+        name = node.input[0].removesuffix(PREQUANT) if node.op_type == "QuantizeLinear" else ""
+        if name in names - taken and node.input[0].endswith(PREQUANT) and node.output[0] not in outputs:
+            new[node.output[0]] = name
+    for node in graph.node:
+        node.input[:] = [new.get(name, name) for name in node.input]
+        node.output[:] = [new.get(name, name) for name in node.output]
 
 
 def _float_front(model: Any) -> set[str]:

@@ -12,6 +12,7 @@ from edgepack.contracts import ExportContext
 from edgepack.errors import ConversionError, MissingError, RecipeError
 from edgepack.runner.infer import predict
 from edgepack.runner.sessions import open_session
+from edgepack.tflite_models.contents import open_plain
 
 # TensorFlow, Keras and TFMOT warn of their own futures on import and when they save.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -344,3 +345,18 @@ def test_hard_swish_has_a_form_in_16_bits(tmp_path: Path) -> None:
         _, outputs = predict(session, samples)
     wanted = model.predict(samples, verbose=0)
     assert np.abs(outputs - wanted).max() < 0.02 * np.ptp(wanted)
+
+
+def test_every_quantised_tensor_of_the_tflite_has_its_name_in_the_onnx_file(residual: Any, tmp_path: Path) -> None:
+    samples = np.random.default_rng(0).random((32, 16, 16, 3), dtype=np.float32)
+    context = _context(residual, tmp_path, samples)
+    graph = onnx.load(context.other("onnx", "int8")).graph
+    mean = next(
+        str(detail["name"])
+        for interpreter in [open_plain(context.other("tflite", "int8").read_bytes())]
+        for operation in interpreter._get_ops_details()
+        for detail in interpreter.get_tensor_details()
+        if operation["op_name"] == "MEAN" and detail["index"] == operation["outputs"][0]
+    )
+    made = {name: node.op_type for node in graph.node for name in node.output}
+    assert made[mean] == "QuantizeLinear"  # tf2onnx takes the axes of size 1 away behind it, and the name with them

@@ -73,9 +73,7 @@ class Session(SessionBase):
             self._interpreter: Any = runtime.Interpreter.from_bytes(content, arena_size=size)
         except Exception as error:  # whatever flatbuffers, which checks nothing, makes of a damaged file
             told = str(error) if isinstance(error, RunnerError) else first_line(error)
-            reason = (
-                UNKNOWN_OPERATION if isinstance(error, RuntimeError) else told
-            )
+            reason = UNKNOWN_OPERATION if isinstance(error, RuntimeError) else told
             raise RunnerError(
                 f"TensorFlow Lite for Microcontrollers {self._version} cannot load {Path(path).name}: {reason}"
             ) from error
