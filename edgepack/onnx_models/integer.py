@@ -7,7 +7,7 @@ from edgepack.errors import ConversionError
 from edgepack.onnx_models.canonical import canonicalise
 from edgepack.onnx_models.clips import move_clips
 from edgepack.onnx_models.ends import describe
-from edgepack.onnx_models.unsigned import make_unsigned
+from edgepack.onnx_models.unsigned import make_operands_unsigned, make_unsigned
 
 INT8 = 3  # onnx.TensorProto.INT8
 FLOAT = 1  # onnx.TensorProto.FLOAT
@@ -43,6 +43,7 @@ def from_tflite(path: Path, *, opset: int, layout: str | None = None, mixed: boo
             f"ONNX conversion of the int8 .tflite failed: {first}", fix="export float32 meanwhile"
         ) from error
     make_unsigned(model)
+    make_operands_unsigned(model)
     move_clips(model)
     describe(model, *contents.tensor_specs(content), layout=layout)
     if not mixed:

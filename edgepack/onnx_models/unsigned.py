@@ -10,6 +10,8 @@ from typing import Any
 SHIFT = 128
 MOVES = ("Concat", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze")
 """Operations that put integers elsewhere and do not look at them."""
+OPERATIONS = ("Add", "Div", "Max", "Min", "Mul", "Sub")
+"""Operations whose constant is an operand like the other, and no weight."""
 
 
 def make_unsigned(model: Any) -> set[str]:
@@ -40,7 +42,7 @@ def make_unsigned(model: Any) -> set[str]:
         if old not in shifted:
             values = onnx.numpy_helper.to_array(constants[old]) if old else None
             shifted[old] = f"{old or activation}.unsigned"
-            graph.initializer.append(_zero_point(values, shifted[old]))
+            graph.initializer.append(_shifted(values, shifted[old]))
         node.input[2] = shifted[old]
     for value in (*graph.input, *graph.output):
         if value.name in signed:
@@ -48,8 +50,48 @@ def make_unsigned(model: Any) -> set[str]:
     return signed
 
 
-def _zero_point(values: Any, name: str) -> Any:
-    """The zero point of an int8 tensor, as one of an uint8 tensor."""
+def make_operands_unsigned(model: Any) -> int:
+    """Re-type int8 constants that are added to or multiplied with activations to uint8, in place.
+
+    ONNX Runtime fuses such an operation only where both sides have one type. It also gives each reader of a constant a
+    dequantisation of its own, and where it makes weights unsigned itself (`runner/sessions/_onnx.py`) fails at the
+    second one of the same int8 constant.
+
+    Args:
+        model: As for `make_unsigned`.
+
+    Returns:
+        How many constants are uint8 now.
+    """
+    import onnx
+
+    graph = model.graph
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    readers: dict[str, set[str]] = {}
+    for node in graph.node:
+        for name in node.input:
+            readers.setdefault(name, set()).add(node.op_type)
+    count = 0
+    for node in graph.node:
+        tensor = constants.get(node.input[0]) if node.op_type == "DequantizeLinear" else None
+        if (
+            tensor is None
+            or tensor.data_type != onnx.TensorProto.INT8
+            or not readers[node.output[0]] <= set(OPERATIONS)
+        ):
+            continue
+        zero_point = constants.get(node.input[2]) if len(node.input) > 2 else None
+        for slot, values in ((0, tensor), (2, zero_point)):
+            name = f"{node.output[0]}.unsigned.{slot}"
+            array = None if values is None else onnx.numpy_helper.to_array(values)
+            graph.initializer.append(_shifted(array, name))
+            node.input[slot:] = [name, *node.input[slot + 1 :]]
+        count += 1
+    return count
+
+
+def _shifted(values: Any, name: str) -> Any:
+    """Int8 integers, or their zero point, as uint8 ones; None = a zero point of 0."""
     import numpy as np
     import onnx
 

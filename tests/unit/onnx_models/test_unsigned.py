@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from edgepack.onnx_models.unsigned import SHIFT, make_unsigned
+from edgepack.onnx_models.unsigned import SHIFT, make_operands_unsigned, make_unsigned
 
 
 def model(nodes: list[Any], constants: dict[str, Any], *, kind: int = TensorProto.INT8, output: Any = None) -> Any:
@@ -112,3 +112,29 @@ def test_a_zero_point_that_is_left_out_is_zero() -> None:
     x = np.array([[-128, -1, 0, 127]], np.int8)
     shifted = run(unsigned, (x.astype(np.int16) + SHIFT).astype(np.uint8))
     np.testing.assert_array_equal(shifted.astype(int) - SHIFT, run(signed, x))
+
+
+def test_a_constant_operand_is_unsigned_like_the_activation_that_it_meets() -> None:
+    def scaled() -> Any:
+        nodes = [
+            helper.make_node("DequantizeLinear", ["x", "s", "z"], ["a"]),
+            helper.make_node("DequantizeLinear", ["factor", "w", "o"], ["f"]),
+            helper.make_node("Mul", ["a", "f"], ["b"]),
+            helper.make_node("Mul", ["b", "f"], ["c"]),
+            helper.make_node("QuantizeLinear", ["c", "t", "o"], ["y"]),
+        ]
+        return model(nodes, {**SCALES, "factor": np.int8(-113)})
+
+    signed, unsigned = scaled(), scaled()
+    make_unsigned(unsigned)
+    assert make_operands_unsigned(unsigned) == 1
+    x = np.array([[-128, -5, 0, 127]], np.int8)
+    shifted = run(unsigned, (x.astype(np.int16) + SHIFT).astype(np.uint8))
+    assert np.array_equal(shifted.astype(np.int16) - SHIFT, run(signed, x))
+    kinds = {tensor.name: tensor.data_type for tensor in unsigned.graph.initializer}
+    factor = next(node for node in unsigned.graph.node if node.output[0] == "f")
+    assert [kinds[name] for name in (factor.input[0], factor.input[2])] == [TensorProto.UINT8] * 2
+
+
+def test_weights_are_no_operands() -> None:
+    assert make_operands_unsigned(layer()) == 0
