@@ -120,9 +120,13 @@ class FeatureSelection(Protocol):
 
 
 class ModelConfig(Config):
-    """Keys that every model source shares."""
+    """Keys that every model source shares.
+
+    ``finished`` is true where the source is no Keras model but files that are verified as they are.
+    """
 
     default_epochs: ClassVar[int] = 10
+    finished: ClassVar[bool] = False
 
 
 class ModelSource(Protocol):
@@ -170,8 +174,8 @@ class Task(Protocol):
     def loss(self, model: Any, training: "Training") -> Any:
         """The tf_keras loss of outputs and targets."""
 
-    def check_outputs(self, model: Any, data: "Dataset") -> None:
-        """Refuse a model whose outputs are no answers, by RecipeError."""
+    def check_outputs(self, name: str, shape: tuple[int | None, ...], data: "Dataset") -> None:
+        """Refuse, by RecipeError, a model whose outputs, ``shape`` without the batch axis, are no answers."""
 
 
 class ScheduleConfig(Config):
@@ -416,7 +420,13 @@ class ExportContext:
 
 
 class Format(Protocol):
-    """A module in ``edgepack/formats``."""
+    """A module in ``edgepack/formats``.
+
+    Two more names may stand in the module, so that a recipe takes files of the format that another tool made:
+    ``precision_of(path)``, the number format of such a file or None where it cannot be told, and ``adopt(source, out,
+    *, input_shape, layout)``, which copies it and says, a sentence each, what it wrote into the copy because the file
+    does not say it and the runner must know. RecipeError where the file cannot be taken.
+    """
 
     Config: type[ExportConfig]
     SUFFIX: str

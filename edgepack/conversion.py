@@ -7,13 +7,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from edgepack import extensions, store, worker
-from edgepack.config import first_message
+from edgepack.config import first_message, validate
 from edgepack.contracts import Precision
 from edgepack.errors import MissingError, RecipeError
 from edgepack.formats.tflite import CALIBRATED
 from edgepack.recipe import Recipe
 from edgepack.stages.request import Request
-from edgepack.yamlfile import read
+from edgepack.yamlfile import Document, read
 
 
 def convert(
@@ -57,19 +57,18 @@ def convert(
             fix="--data RECIPE.yaml, or --data samples.npz with an array x of preprocessed inputs",
         )
     section, base = _data_section(data)
-    recipe = Recipe.model_validate(
-        {
-            "name": "convert",
-            "data": section,
-            "model": {
-                "file": str(model.resolve()),
-                "custom_objects": str(custom_objects.resolve()) if custom_objects else None,
-            },
-            "training": {"epochs": 0},
-            "export": [{"format": format_name, "precision": precision}],
-            "targets": ["none"],
-        }
-    )
+    content = {
+        "name": "convert",
+        "data": section,
+        "model": {
+            "file": str(model.resolve()),
+            "custom_objects": str(custom_objects.resolve()) if custom_objects else None,
+        },
+        "training": {"epochs": 0},
+        "export": [{"format": format_name, "precision": precision}],
+        "targets": ["none"],
+    }
+    recipe = validate(Recipe, Document("edgepack convert", content, {}))
     with store.explain_os_errors(out), tempfile.TemporaryDirectory(prefix="edgepack-") as folder:
         made, log = Path(folder) / "made", Path(folder) / "log"
         made.mkdir()

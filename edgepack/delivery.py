@@ -35,7 +35,7 @@ def deliver(plan: Plan, target: Target, lineage: Mapping[str, Any], work: Execut
         changed = _publish(plan, target, lineage, verification, folder)
     work.worked = work.worked or changed
     work.observer.finished("bundle", target.name, seconds=time.monotonic() - start, cached=not changed)
-    missed = gates.error_for(failed, target.name)
+    missed = gates.error_for(failed, target.name, made_here=not plan.recipe.model.finished)
     if missed is not None:
         errors.append(missed)
         work.observer.failed("verify", target.name, missed.message)
@@ -78,10 +78,11 @@ def _verification(
     document = json.loads((verified.path / "verify.json").read_text())
     files = {record["file"] for record in document["artifacts"] if _fits(target, record["file"], record["runtime"])}
     if not files:
+        what = "artifacts" if plan.recipe.model.finished else "exports"
         raise RecipeError(
-            f"target {target.name}: none of the recipe's exports suits it; "
+            f"target {target.name}: none of the recipe's {what} suits it; "
             f"it takes {', '.join(sorted(target.formats()))} in {', '.join(target.precisions)}",
-            fix="add such an export to the recipe, or drop the target",
+            fix=f"add one that does to the recipe's {what}, or drop the target",
         )
     records = [r for r in document["artifacts"] if _fits(target, r["file"], r["runtime"])]
     judgements: list[Judgement] = []
@@ -94,11 +95,12 @@ def _verification(
             drop=record["drop"],
             top1_agreement=record["top1_agreement"],
             unjudged=SMOKE if plan.smoke else None,
+            alone=document["baseline"].get("reason"),
         )
         judgements += gates.judge_placement(
             target, artifact=name, precision=record["file"].split(".")[1], details=record["details"]
         )
-        if ".float32." in record["file"]:
+        if record["max_abs_limit"] is not None:
             same = record["status"] == "ok"
             limit, error = record["max_abs_limit"], record["max_abs_error"]
             judgements.append(Judgement("float_parity", name, limit, error, "ok" if same else "failed"))
@@ -183,12 +185,7 @@ def _publish(
     files = list(dict.fromkeys(record["file"] for record in verification["artifacts"]))
     tensors = json.loads((verified.path / "tensors.json").read_text())
     data = json.loads((lineage["data"].path / "data.json").read_text())
-    chain = [
-        {"stage": "data", "digest": lineage["data"].digest},
-        {"stage": "train", "digest": lineage["train"].digest},
-        *({"stage": "compress", "digest": entry.digest} for entry in lineage["compress"]),
-        {"stage": "export", "digest": exported.digest},
-    ]
+    chains = _chains(lineage, files)
     artifacts = []
     for name in files:
         path = exported.path / name
@@ -203,7 +200,7 @@ def _publish(
                 "runtimes": runtimes,
                 **tensors["tensors"][f"{name}@{runtimes[0]}"],
                 "tolerance": tensors["tolerances"][name],
-                "lineage": chain,
+                "lineage": chains[name],
             }
         )
     manifest = {
@@ -228,6 +225,22 @@ def _publish(
     sources = {name: exported.path / name for name in files}
     sources["golden.npz"] = verified.path / "golden.npz"
     return bundle.publish(folder, files=sources, documents={"verify.json": verification}, manifest=manifest)
+
+
+def _chains(lineage: Mapping[str, Any], files: list[str]) -> dict[str, list[dict[str, Any]]]:
+    """Where each file comes from: stage by stage from the data, or for a finished one the file that came."""
+    exported: Entry = lineage["export"]
+    if lineage["train"] is None:
+        record = json.loads((exported.path / "adopted.json").read_text())
+        came = {item["file"]: {key: item[key] for key in ("source", "sha256", "added")} for item in record}
+        return {name: [{"stage": "adopt", "digest": exported.digest, **came[name]}] for name in files}
+    chain = [
+        {"stage": "data", "digest": lineage["data"].digest},
+        {"stage": "train", "digest": lineage["train"].digest},
+        *({"stage": "compress", "digest": entry.digest} for entry in lineage["compress"]),
+        {"stage": "export", "digest": exported.digest},
+    ]
+    return dict.fromkeys(files, chain)
 
 
 def _package(

@@ -34,6 +34,9 @@ class Observer(Protocol):
             note: What else is worth a glance.
         """
 
+    def skipped(self, stage: str, reason: str) -> None:
+        """A stage has nothing to do in this run, and why."""
+
     def warned(self, stage: str, label: str, message: str) -> None:
         """A stage found something that the person who runs the recipe should know."""
 
@@ -60,6 +63,9 @@ class Silent:
         peak_mib: float | None = None,
         note: str = "",
     ) -> None:
+        """See `Observer`."""
+
+    def skipped(self, stage: str, reason: str) -> None:
         """See `Observer`."""
 
     def warned(self, stage: str, label: str, message: str) -> None:

@@ -102,6 +102,12 @@ class Execution:
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)  # after a failure; it may be what filled the disk
 
+    def skip(self, name: str, reason: str) -> None:
+        """Note a stage that this run has no need of, and why."""
+        self.observer.skipped(name, reason)
+        self.record(name, seconds=0.0, cached=False)
+        self.stages[-1] |= {"status": "skipped", "reason": reason}
+
     def record(
         self,
         name: str,

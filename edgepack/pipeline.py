@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgepack import delivery, extensions, promises, steps, store, tracking, training_logs
+from edgepack import delivery, extensions, finished, promises, steps, store, tracking, training_logs
 from edgepack.contracts import Int8, Precision
 from edgepack.environment import describe
 from edgepack.errors import EdgepackError, RecipeError
@@ -34,6 +34,23 @@ class Step:
     made: Entry
     record: Mapping[str, Any]
     footprint: Entry
+
+
+@dataclass(frozen=True)
+class Made:
+    """The files of a run, as far as it went, and what they were made from.
+
+    Attributes:
+        exported: Where the files are.
+        trained: The trained float model; None for finished files.
+        weighed: Its footprint.
+        steps: The finished compression steps.
+    """
+
+    exported: Entry | None = None
+    trained: Entry | None = None
+    weighed: Entry | None = None
+    steps: Sequence[Step] = ()
 
 
 @dataclass(frozen=True)
@@ -71,23 +88,19 @@ def run(plan: Plan, observer: Observer | None = None, *, only_trains: bool = Fal
         errors: list[EdgepackError] = []
         training_logs.drop_others(plan.run_folder, ("train", *steps.labels(plan.recipe)))
         data = _data(work)
-        trained = _train(work, data) if plan.runs("train") else None
-        weighed = _footprint(work, data, trained, label="float") if trained and plan.runs("compress") else None
-        done = _compress(work, data, trained) if trained and plan.runs("compress") else []
-        goes_on = plan.runs("export") and not only_trains
-        exported = _export(work, data, trained, weighed, done) if trained and weighed and goes_on else None
-        verified = _verify(work, data, exported, done) if exported and plan.runs("verify") else None
-        if exported and verified:
+        made = _adopt(work, data) if plan.recipe.model.finished else _make(work, data, only_trains=only_trains)
+        verified = _verify(work, data, made) if made.exported and plan.runs("verify") else None
+        if verified:
             lineage = {
                 "data": data,
-                "train": trained,
-                "compress": [step.made for step in done],
-                "export": exported,
+                "train": made.trained,
+                "compress": [step.made for step in made.steps],
+                "export": made.exported,
                 "verify": verified,
             }
             for target in plan.targets:
                 errors += delivery.deliver(plan, target, lineage, work)
-        _write_run(work, data, trained, weighed, done)
+        _write_run(work, data, made)
         if verified and plan.runs("report"):
             _report(work)
             errors += tracking.track(work)
@@ -137,6 +150,55 @@ def _data(work: Execution) -> Entry:
         code=("data", "tasks", "features", "columns", "selection", "dataset", "userfiles", "stages/data"),
         packages=("numpy", "scikit-learn", "pillow"),
     )
+
+
+def _make(work: Execution, data: Entry, *, only_trains: bool) -> Made:
+    """Train, compress and export, as far as the run goes."""
+    plan = work.plan
+    if not plan.runs("train"):
+        return Made()
+    trained = _train(work, data)
+    if not plan.runs("compress"):
+        return Made(trained=trained)
+    weighed = _footprint(work, data, trained, label="float")
+    done = _compress(work, data, trained)
+    goes_on = plan.runs("export") and not only_trains
+    exported = _export(work, data, trained, weighed, done) if goes_on else None
+    return Made(exported, trained, weighed, done)
+
+
+def _adopt(work: Execution, data: Entry) -> Made:
+    """Take finished files instead; that belongs to the stage export of the command line."""
+    plan = work.plan
+    for stage in finished.SKIPPED:
+        if plan.runs(stage):
+            work.skip(stage, finished.REASON)
+    if not plan.runs("export"):
+        return Made()
+    with located(Path(plan.recipe_file), ("model", "artifacts")):
+        identity = extensions.load("edgepack.models", "artifacts").identity(plan.recipe.model, plan.base)
+    adopted = work.stage(
+        "adopt",
+        "edgepack.stages.adopt",
+        family="export",
+        config=[plan.recipe.model.model_dump(mode="json"), identity],
+        inputs={"data": data},
+        code=(
+            "formats",
+            "models/artifacts",
+            "onnx_models",
+            "tflite_models",
+            "runner",
+            "tasks",
+            "dataset",
+            "stages/adopt",
+        ),
+        packages=("ai-edge-litert", "onnxruntime", "onnx", "numpy"),
+    )
+    for record in json.loads((adopted.path / "adopted.json").read_text()):
+        for sentence in record["added"]:
+            work.observer.warned("adopt", record["source"], f"{sentence}; its copy has that in its metadata")
+    return Made(adopted)
 
 
 TRAINING_CODE = (
@@ -345,30 +407,30 @@ def _export(work: Execution, data: Entry, trained: Entry, weighed: Entry, done: 
     )
 
 
-def _verify(work: Execution, data: Entry, exported: Entry, done: Sequence[Step]) -> Entry:
-    promised = promises.standing([step.record for step in done])
+def _verify(work: Execution, data: Entry, made: Made) -> Entry:
+    assert made.exported is not None
+    promised = promises.standing([step.record for step in made.steps])
     runtimes = sorted({runtime for target in work.plan.targets for runtime in target.runtimes})
     threads = max(target.threads for target in work.plan.targets)
     return work.stage(
         "verify",
         "edgepack.stages.verify",
         config=[work.plan.recipe.verify.model_dump(mode="json"), runtimes, threads, promised, describe()["cpu"]],
-        inputs={"data": data, "export": exported},
+        inputs={"data": data, "export": made.exported},
         code=("verify", "tflite_models", "onnx_models", "runner", "dataset", "stages/verify"),
         packages=("ai-edge-litert", "onnxruntime", "numpy"),
         options={"runtimes": runtimes, "threads": threads, "promises": promised},
     )
 
 
-def _write_run(
-    work: Execution, data: Entry, trained: Entry | None, weighed: Entry | None, done: Sequence[Step]
-) -> None:
+def _write_run(work: Execution, data: Entry, made: Made) -> None:
     """Leave ``run.json``: what was asked for, what was done, with what."""
-    plan = work.plan
-    training = None
-    if trained:
-        record = json.loads((trained.path / "training.json").read_text())
-        training = {**record, "seconds": trained.seconds, "footprint": _weight(weighed) if weighed else None}
+    plan, training = work.plan, None
+    if made.trained:
+        record = json.loads((made.trained.path / "training.json").read_text())
+        footprint = _weight(made.weighed) if made.weighed else None
+        training = {**record, "seconds": made.trained.seconds, "footprint": footprint}
+    adopted = made.exported.path / "adopted.json" if made.exported and plan.recipe.model.finished else None
     document = {
         "schema": RUN_SCHEMA,
         "name": plan.recipe.name,
@@ -378,8 +440,9 @@ def _write_run(
         "smoke": plan.smoke,
         "stages": work.stages,
         "selection": json.loads((data.path / "selection.json").read_text()),
+        "adopted": json.loads(adopted.read_text()) if adopted else None,
         "training": training,
-        "steps": [_step(step) for step in done],
+        "steps": [_step(step) for step in made.steps],
         "environment": describe(),
         "targets": [target.name for target in plan.targets],
     }

@@ -1,15 +1,17 @@
 """What does a run need to know before it starts, everything checked?"""
 
+import tempfile
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgepack import extensions, starts, steps
+from edgepack import extensions, finished, starts, steps, worker
 from edgepack import recipe as recipes
 from edgepack import target as targets
 from edgepack.recipe import STAGES, Recipe
+from edgepack.stages.request import Request
 from edgepack.target import Target
 
 
@@ -82,6 +84,9 @@ def make_plan(
     """
     recipe = recipes.load(recipe_file, overrides=overrides, targets=target_names)
     base = recipe_file.resolve().parent
+    for location, refusal in finished.problems(recipe, base):
+        with recipes.located(recipe_file, location):
+            raise refusal
     for index, problem in steps.problems(recipe):
         with recipes.located(recipe_file, ("compress", index)):
             raise problem
@@ -107,23 +112,41 @@ def make_plan(
 
 
 def describe(plan: Plan) -> dict[str, Any]:
-    """The plan as JSON-ready data: the resolved recipe, each target in full, and what each target will get."""
+    """The plan as JSON-ready data: the resolved recipe, each target in full, and what each target will get.
+
+    Finished files are looked at for that: ``adopted`` says what each is, ``skipped`` which stages have nothing to do.
+
+    Raises:
+        RecipeError: A finished file is none that could be verified.
+    """
+    adopted = _adopted(plan) if plan.recipe.model.finished else None
     exports = [f"model.{config.precision}.{_suffix(config)}" for config in plan.recipe.export]
+    skipped = dict.fromkeys(finished.SKIPPED, finished.REASON)
+    names = exports if adopted is None else [item["file"] for item in adopted]
     return {
         "schema": "edgepack.plan/1",
         "run_folder": str(plan.run_folder),
         "recipe_sha256": plan.recipe.sha256(),
         "recipe": plan.recipe.resolved(),
         "targets": [target.resolved() for target in plan.targets],
+        **({} if adopted is None else {"adopted": adopted, "skipped": skipped}),
         "artifacts": {
             target.name: [
                 name
-                for name in exports
+                for name in names
                 if name.rsplit(".", 1)[-1] in target.formats() and name.split(".")[1] in target.precisions
             ]
             for target in plan.targets
         },
     }
+
+
+def _adopted(plan: Plan) -> list[dict[str, Any]]:
+    """What each finished file is, without the data: in a process of its own, since runtimes read the files."""
+    with tempfile.TemporaryDirectory(prefix="edgepack-") as folder:
+        request = Request(plan.recipe, plan.base.resolve(), Path(folder), {}, plan.smoke, lambda _: None)
+        done = worker.call("edgepack.stages.adopt", request, log_path=Path(folder) / "log")
+    return [{key: item[key] for key in ("file", "source", "sha256")} for item in done.figures["artifacts"]]
 
 
 def _suffix(config: Any) -> str:

@@ -7,7 +7,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from edgepack import yamlfile
 from edgepack.config import Config, Extension, validate
@@ -16,6 +26,9 @@ from edgepack.errors import MissingError, RecipeError
 from edgepack.tasks import classification
 from edgepack.training.config import Training
 from edgepack.yamlfile import Location
+
+MAKING = ("training", "compress", "export")
+"""Sections that say how files are made, which a recipe of finished files does not have."""
 
 STAGES = ("data", "train", "compress", "export", "verify", "image", "bench", "report")
 
@@ -58,6 +71,14 @@ class Bench(Config):
 class Recipe(Config):
     """One recipe; every default is visible in `edgepack plan`."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": {"properties": {"model": {"required": ["artifacts"]}}},
+            "then": {"properties": dict.fromkeys(MAKING, False)},
+            "else": {"required": ["export"]},
+        }
+    )
+
     name: str = Field("", pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$|^$", description="default: the recipe's folder name")
     seed: NonNegativeInt = Field(0, lt=2**31, description="seed of weights, shuffling and splits")
     data: Annotated[DataConfig, Extension("edgepack.data")]
@@ -70,7 +91,7 @@ class Recipe(Config):
         (), description="steps, in order"
     )
     export: tuple[Annotated[ExportConfig, Extension("edgepack.formats", by="format")], ...] = Field(
-        min_length=1, description="files to make"
+        (), description="files to make; at least one unless the model is finished files"
     )
     targets: tuple[str, ...] = Field(min_length=1, description="names from `edgepack targets`, or paths of .yaml files")
     gates: Gates = Field(default_factory=Gates)
@@ -80,9 +101,19 @@ class Recipe(Config):
         (), description="where finished runs are logged, besides the folder of results"
     )
 
+    @field_validator("export", mode="before")
+    @classmethod
+    def _something_is_made(cls, value: Any, info: ValidationInfo) -> Any:
+        model = info.data.get("model")  # absent where it is wrong itself
+        if model is not None and not model.finished and value in ((), []):
+            kind = "missing" if value == () else "too_short"
+            raise PydanticCustomError(kind, "expected at least one item")
+        return value
+
     def resolved(self) -> dict[str, Any]:
-        """The recipe as plain JSON data with every default filled in."""
-        return self.model_dump(mode="json", serialize_as_any=True)
+        """The recipe as plain JSON data with every default filled in; that of finished files has nothing of making."""
+        document = self.model_dump(mode="json", serialize_as_any=True)
+        return {key: value for key, value in document.items() if not (self.model.finished and key in MAKING)}
 
     def essence(self) -> dict[str, Any]:
         """What decides the results, and is shipped with them: `resolved` without `tracking`."""
@@ -116,7 +147,7 @@ def load(path: Path, *, overrides: Sequence[str] = (), targets: Sequence[str] = 
     if not document.content.get("name"):
         document.content["name"] = path.resolve().parent.name if path.stem == "recipe" else path.stem
     recipe = validate(Recipe, document)
-    if recipe.training.epochs is None:
+    if recipe.training.epochs is None and not recipe.model.finished:
         training = recipe.training.model_copy(update={"epochs": recipe.model.default_epochs})
         recipe = recipe.model_copy(update={"training": training})
     return recipe
@@ -127,9 +158,13 @@ def only_model(model: Mapping[str, Any]) -> Recipe:
 
     Args:
         model: The content of its ``model`` section.
+
+    Raises:
+        RecipeError: It is wrong.
     """
     export = [{"format": "tflite", "precision": "float32"}]
-    return Recipe.model_validate({"data": {"npz": "none"}, "model": model, "export": export, "targets": ["none"]})
+    content = {"data": {"npz": "none"}, "model": model, "export": export, "targets": ["none"]}
+    return validate(Recipe, yamlfile.Document("edgepack", content, {}))
 
 
 @contextmanager

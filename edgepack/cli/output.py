@@ -106,6 +106,10 @@ class Progress:
         memory = "" if cached or peak_mib is None else f", {peak_mib:,.0f} MiB"
         self._say(f"  ✓ {f'{stage} {label}'.strip():<34} {took}{memory}{f', {note}' if note else ''}")
 
+    def skipped(self, stage: str, reason: str) -> None:
+        """See `edgepack.events.Observer`."""
+        self._say(f"  – {stage:<34} skipped: {reason}")
+
     def warned(self, stage: str, label: str, message: str) -> None:
         """See `edgepack.events.Observer`."""
         self._say(f"  ! {f'{stage} {label}'.strip():<34} {message}")

@@ -1,6 +1,7 @@
 """How does a model become an ``.onnx`` file?"""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from pydantic import Field, field_validator
 
 from edgepack import contracts
 from edgepack.contracts import ExportContext, Precision
-from edgepack.errors import ConversionError
+from edgepack.errors import ConversionError, RecipeError
 
 if TYPE_CHECKING:
     from edgepack.keras_models.serving import Serving
@@ -129,3 +130,50 @@ def _without_copies() -> Iterator[None]:
             del os.environ[COPIES]
         else:
             os.environ[COPIES] = before
+
+
+def precision_of(path: Path) -> Precision | None:
+    """The number format of a file that any tool may have made; None where it cannot be told.
+
+    Raises:
+        RecipeError: It is no ``.onnx`` file.
+    """
+    from edgepack.onnx_models.precision import precision_of
+
+    return precision_of(_read(path))
+
+
+def adopt(source: Path, out: Path, *, input_shape: tuple[int, ...], layout: str | None = None) -> tuple[str, ...]:
+    """Copy a file that another tool made; its metadata get what the runner must know and ONNX has no place for.
+
+    Raises:
+        RecipeError: It is no ``.onnx`` file, or its weights are in other files.
+    """
+    from edgepack.onnx_models import unsaid
+
+    model = _read(source)
+    found = unsaid.find(model, input_shape, layout)
+    if unsaid.is_recorded(model) or not found.sentences:
+        shutil.copyfile(source, out)
+        return ()
+    unsaid.record(model, found)
+    out.write_bytes(model.SerializeToString(deterministic=True))
+    return found.sentences
+
+
+def _read(path: Path) -> Any:
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except DecodeError as error:
+        raise RecipeError(f"{path.name} is no complete .onnx file ({error})", fix="make or copy it again") from error
+    if not model.graph.node:
+        raise RecipeError(f"{path.name} is no .onnx file: there is no graph in it", fix="make or copy it again")
+    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
+        raise RecipeError(
+            f"{path.name} keeps its weights in other files, and a bundle takes single files",
+            fix='save it as one: onnx.save(onnx.load("a.onnx"), "b.onnx")',
+        )
+    return model

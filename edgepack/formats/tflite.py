@@ -1,6 +1,7 @@
 """How does a Keras model become a ``.tflite`` file of built-in operations?"""
 
 import re
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,8 +11,8 @@ from pydantic import Field, model_validator
 
 from edgepack import contracts
 from edgepack.contracts import ExportContext, Precision
-from edgepack.errors import ConversionError
-from edgepack.tflite_models.contents import float_operations, require, tensor_specs
+from edgepack.errors import ConversionError, RecipeError
+from edgepack.tflite_models.contents import custom_operations, float_operations, require, tensor_specs
 from edgepack.tflite_models.metadata import Meaning, embed
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from edgepack.columns import Column
 
 SUFFIX = "tflite"
+IDENTIFIER = b"TFL3"
+"""What stands in the fifth to eighth byte of every file."""
+
 CALIBRATED: dict[Precision, str] = {
     "int8": "TFLITE_BUILTINS_INT8",
     "int16x8": "EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8",
@@ -219,6 +223,51 @@ def _samples(calibration: "NDArray[np.generic]") -> Iterator[list[Any]]:
         yield [sample[None]]
 
 
+def precision_of(path: Path) -> Precision | None:
+    """The number format of a file that any tool may have made; None where it cannot be told.
+
+    Raises:
+        RecipeError: It is no ``.tflite`` file, or has operations that LiteRT does not have.
+    """
+    from edgepack.tflite_models.precision import precision_of
+
+    content = path.read_bytes()
+    if content[4:8] != IDENTIFIER:
+        raise RecipeError(f"{path.name} is no .tflite file", fix="make or copy it again")
+    try:
+        return precision_of(content)
+    except ValueError as error:
+        raise RecipeError(
+            f"{path.name} is no complete .tflite file: LiteRT says {_first_line(error)!r}", fix="make or copy it again"
+        ) from error
+    except RuntimeError as error:
+        own = custom_operations(content)
+        what = (
+            f"has operations that LiteRT does not have: {', '.join(own)}"
+            if own
+            else f"is refused by LiteRT: {_first_line(error)}"
+        )
+        raise RecipeError(
+            f"{path.name} {what}",
+            fix="convert the model with built-in operations alone, TFLITE_BUILTINS, and without custom operations",
+        ) from error
+
+
+def adopt(source: Path, out: Path, *, input_shape: tuple[int, ...], layout: str | None = None) -> tuple[str, ...]:
+    """Copy a file that another tool made; it says itself how it is fed.
+
+    Raises:
+        RecipeError: A layout is given, which ``.tflite`` files do not have.
+    """
+    if layout == "nchw":
+        raise RecipeError(
+            f"{source.name}: layout: nchw is for .onnx files; the images of a .tflite have their channels last",
+            fix="leave layout out",
+        )
+    shutil.copyfile(source, out)
+    return ()
+
+
 def _explain(error: Exception, model: Any, precision: Precision) -> str:
     """Name the operation and the layer that the converter refused."""
     text = str(error)
@@ -229,11 +278,14 @@ def _explain(error: Exception, model: Any, precision: Precision) -> str:
             r"Flex ops: ([\w, ]+)|Some ops are not supported by the native TFLite runtime.*?: ([\w, ]+)", text
         )
         operations = [group.strip() for group in (flex.groups() if flex else ()) if group]
-    first = (text.strip().splitlines() or [type(error).__name__])[0]
-    what = f"the operations {', '.join(operations)} are no TFLite built-ins" if operations else first
+    what = f"the operations {', '.join(operations)} are no TFLite built-ins" if operations else _first_line(error)
     # "Quantization to 16x8-bit not yet supported for op: 'HARD_SWISH'."
     unsupported = sorted(set(re.findall(r"not yet supported for op: '(\w+)'", text)))
     if unsupported:
         what = f"TensorFlow Lite has no {precision} form of {', '.join(unsupported)}"
     where = f" (layers: {', '.join(layers[:5])})" if layers else ""
     return f"TFLite conversion of {model.name!r} failed: {what}{where}"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

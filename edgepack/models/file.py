@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from edgepack import contracts, userfiles
+from edgepack.models import artifacts
 from edgepack.models._start import NEW_HEAD, NewHead, Start, weighted_layers
 
 if TYPE_CHECKING:
@@ -21,6 +22,15 @@ class Config(contracts.ModelConfig):
     new_head: NewHead | None = Field(
         None, description="replaces the classifier by a new one for the data's classes; absent = the model as it is"
     )
+
+    @field_validator("file")
+    @classmethod
+    def _is_no_finished_file(cls, value: str) -> str:
+        if Path(value).suffix in artifacts.formats():
+            raise ValueError(
+                f"expected a Keras model; finished files are given to `edgepack run` as `artifacts: [{value}]`"
+            )
+        return value
 
 
 def identity(config: Config, base: Path) -> object:

@@ -79,7 +79,7 @@ def _shown(run_dir: Path) -> str:
 
 def _gaps(run: Doc, reason: str | None, names: list[str]) -> tuple[Gap, ...]:
     gaps = [Gap("run", reason)] if reason else []
-    if not reason and not reading.mapping(run, "training"):
+    if not reason and not reading.mapping(run, "training") and not reading.objects(run, "adopted"):
         gaps.append(Gap("training", "run.json tells nothing about training"))
     if not names:
         gaps.append(Gap("targets", "no target has left anything yet"))

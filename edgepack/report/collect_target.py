@@ -65,6 +65,7 @@ def collect_target(folder: Path, recipe_sha256: str | None) -> Target:
         samples=reading.integer(verify, "samples"),
         metric=metric,
         baseline=reading.number(reading.mapping(verify, "baseline"), metric),
+        no_baseline=reading.text(reading.mapping(verify, "baseline"), "reason"),
         artifacts=tuple(_artifact(doc) for doc in reading.objects(manifest, "artifacts")),
         checks=tuple(_check(doc) for doc in reading.objects(verify, "artifacts")),
         pairs=tuple(_pair(doc) for doc in reading.objects(verify, "pairs")),

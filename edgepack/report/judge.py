@@ -41,7 +41,7 @@ def verdict_of(
     if target.stale:
         return "not judged", target.stale
     if report.smoke:
-        return "not judged", "smoke run: trained for a moment only, its numbers mean nothing"
+        return "not judged", "smoke run: a moment's work on a few samples, its numbers mean nothing"
     if check is None:
         missing = next((gap.reason for gap in target.gaps if gap.where == "verify"), "verify.json does not name it")
         return "not judged", f"not verified: {missing}"

@@ -32,7 +32,7 @@ def to_markdown(report: Report) -> str:
     notes = footnotes(table)
     lines = [f"## {escape(report.name)}: edgepack report", ""]
     if report.smoke:
-        lines += ["**Smoke run**: trained for a moment only, its numbers mean nothing.", ""]
+        lines += ["**Smoke run**: a moment's work on a few samples, its numbers mean nothing.", ""]
     for verdict in verdicts(report):
         sentence = f"**{escape(verdict.headline)}.** {escape(verdict.why)}"
         lines.append(f"- {GLYPHS[verdict.status]} **{escape(verdict.target)}**: {sentence}")

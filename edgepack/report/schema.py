@@ -291,7 +291,10 @@ class Firmware:
 
 @dataclass(frozen=True)
 class Target:
-    """Everything found for one target; `stale` says why it does not belong to this run, else None."""
+    """Everything found for one target.
+
+    `stale` says why it does not belong to this run, `no_baseline` why there is no accuracy to lose any of; else None.
+    """
 
     name: str
     platform: str | None
@@ -303,6 +306,7 @@ class Target:
     samples: int | None
     metric: str
     baseline: float | None
+    no_baseline: str | None
     artifacts: tuple[Artifact, ...]
     checks: tuple[Check, ...]
     pairs: tuple[Pair, ...]

@@ -109,16 +109,15 @@ def loss(model: Any, training: "Training") -> Any:
     return tf_keras.losses.MeanSquaredError()
 
 
-def check_outputs(model: Any, data: "Dataset") -> None:
-    """Compare the model's outputs with its inputs.
+def check_outputs(name: str, shape: tuple[int | None, ...], data: "Dataset") -> None:
+    """Compare the shape of a model's outputs with that of its inputs.
 
     Raises:
         RecipeError: They have another shape.
     """
-    outputs = tuple(model.outputs[0].shape[1:])
-    if outputs != data.input_shape:
+    if shape != data.input_shape:
         raise RecipeError(
-            f"the model {model.name!r} gives outputs of shape {outputs}; `task: anomaly` expects those of the inputs, "
+            f"the model {name!r} gives outputs of shape {shape}; `task: anomaly` expects those of the inputs, "
             f"{data.input_shape}",
             fix="give a model that gives back its input, e.g. `zoo: autoencoder`",
         )

@@ -65,15 +65,14 @@ def loss(model: Any, training: "Training") -> Any:
     return Smoothed()
 
 
-def check_outputs(model: Any, data: "Dataset") -> None:
-    """Compare the model's outputs with the classes.
+def check_outputs(name: str, shape: tuple[int | None, ...], data: "Dataset") -> None:
+    """Compare the shape of a model's outputs with the classes.
 
     Raises:
         RecipeError: They are no row, or too few.
     """
-    outputs = tuple(model.outputs[0].shape[1:])
-    if len(outputs) != 1 or (outputs[0] is not None and outputs[0] < data.classes):
+    if len(shape) != 1 or (shape[0] is not None and shape[0] < data.classes):
         raise RecipeError(
-            f"the model {model.name!r} gives outputs of shape {outputs}, but the data have {data.classes} classes",
+            f"the model {name!r} gives outputs of shape {shape}, but the data have {data.classes} classes",
             fix="give the model one output per class (model.new_head does), or correct data.labels",
         )

@@ -82,6 +82,15 @@ def input_names(content: bytes) -> list[str]:
     return [str(detail["name"]) for detail in open_plain(content).get_input_details()]
 
 
+def custom_operations(content: bytes) -> list[str]:
+    """Names of the operations of a file that are not built into LiteRT; those of TensorFlow begin with ``Flex``."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.Model.GetRootAs(content, 0)
+    codes = (model.OperatorCodes(index).CustomCode() for index in range(model.OperatorCodesLength()))
+    return sorted({code.decode(errors="replace") for code in codes if code})
+
+
 def kernels(content: bytes) -> list[Kernel]:
     """List the convolution and dense kernels of a file, each once, in the order of the operations."""
     interpreter = open_plain(content)

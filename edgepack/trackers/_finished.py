@@ -53,7 +53,7 @@ def flat(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
 def _curves(run: Mapping[str, Any]) -> dict[str, list[tuple[int, float]]]:
     found: dict[str, list[tuple[int, float]]] = {}
     epoch = 0
-    for number, part in enumerate([run["training"], *run["steps"]]):
+    for number, part in enumerate([run["training"] or {"curve": ()}, *run["steps"]]):  # finished files were not trained
         for entry in part["curve"]:
             epoch += 1
             for name, value in {**entry, STEP: number}.items():
@@ -66,7 +66,7 @@ def _figures(report: Mapping[str, Any]) -> dict[str, float]:
     steps = [(f"{number}-{step['use']}", step) for number, step in enumerate(report["steps"], 1)]
     parts = [
         (label, {**part, **part.get("metrics", {}), **(part["footprint"] or {})})
-        for label, part in [("train", report["training"]), *steps]
+        for label, part in [*([("train", report["training"])] if report["training"] else []), *steps]
     ]
     parts += [("/".join((row["target"], row["artifact"], row["runtime"])), row) for row in report["rows"]]
     return {

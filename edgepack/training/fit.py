@@ -200,7 +200,7 @@ def check_fits(model: Any, data: Dataset) -> None:
             f"the model {model.name!r} takes inputs of shape {expected}, but the data have {data.input_shape}",
             fix="change the model's input, or the data's shape (image_shape, size)",
         )
-    _task(data).check_outputs(model, data)
+    _task(data).check_outputs(model.name, tuple(model.outputs[0].shape[1:]), data)
 
 
 def compile_model(

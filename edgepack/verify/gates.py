@@ -85,13 +85,24 @@ def _judge(
 
 
 def judge_artifact(
-    gates: Gates, *, artifact: str, accuracy: float, drop: float, top1_agreement: float, unjudged: str | None
+    gates: Gates,
+    *,
+    artifact: str,
+    accuracy: float,
+    drop: float | None,
+    top1_agreement: float | None,
+    unjudged: str | None,
+    alone: str | None = None,
 ) -> list[Judgement]:
-    """Hold an artifact's accuracy against the recipe; fractions in [0, 1]."""
+    """Hold an artifact's accuracy against the recipe; fractions in [0, 1].
+
+    ``alone`` is why there is nothing that a loss or an agreement could be measured against, or None.
+    """
+    against = unjudged or alone
     return [
-        *at_most("max_accuracy_drop", artifact, gates.max_accuracy_drop, drop, unjudged=unjudged),
+        *at_most("max_accuracy_drop", artifact, gates.max_accuracy_drop, drop, unjudged=against),
         *at_least("min_accuracy", artifact, gates.min_accuracy, accuracy, unjudged=unjudged),
-        *at_least("min_top1_agreement", artifact, gates.min_top1_agreement, top1_agreement, unjudged=unjudged),
+        *at_least("min_top1_agreement", artifact, gates.min_top1_agreement, top1_agreement, unjudged=against),
     ]
 
 
@@ -142,8 +153,11 @@ def judge_latency(
     ]
 
 
-def error_for(failed: list[Judgement], target: str) -> EdgepackError | None:
-    """The error that failed judgements amount to: quality before budgets; None when there is none."""
+def error_for(failed: list[Judgement], target: str, *, made_here: bool = True) -> EdgepackError | None:
+    """The error that failed judgements amount to: quality before budgets; None when there is none.
+
+    What can be done about files that were not ``made_here`` is done where they were made.
+    """
     if not failed:
         return None
     lines = [
@@ -152,10 +166,8 @@ def error_for(failed: list[Judgement], target: str) -> EdgepackError | None:
         for item in failed
     ]
     if any(item.gate in QUALITY for item in failed):
-        return VerificationError(
-            "\n".join(lines),
-            fix="train longer, compress less, use `qat` or `int8` with its `repair`, or move the gate in the recipe",
-        )
+        better = "train longer, compress less, use `qat` or `int8` with its `repair`" if made_here else "make it anew"
+        return VerificationError("\n".join(lines), fix=f"{better}, or move the gate in the recipe")
     return BudgetError("\n".join(lines), fix="choose a smaller model or precision, or move the budget")
 
 

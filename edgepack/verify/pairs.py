@@ -1,6 +1,6 @@
 """How well does every way of computing a model agree with every other, from Keras to ONNX Runtime?"""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
@@ -12,6 +12,7 @@ from edgepack.verify import parity
 from edgepack.verify.gates import KERAS
 from edgepack.verify.layers import LIMIT, compare_layers
 from edgepack.verify.runs import Outputs, Ran, Truth, run_file
+from edgepack.verify.sources import Sources
 
 YARDSTICKS = {
     "int8": (("xnnpack", "reference"), ("builtin", "reference"), ("xnnpack", "builtin")),
@@ -36,7 +37,7 @@ class _Side:
 
 def compare_all(
     runs: Sequence[Ran],
-    keras: Mapping[str, Outputs | None],
+    found: Sources,
     folder: Path,
     truth: Truth,
     *,
@@ -50,9 +51,10 @@ def compare_all(
 
     Args:
         runs: Artifacts under their runtimes.
-        keras: Outputs of the ``float`` and, or None, of the fake-``quantised`` model; (samples, ...).
+        found: What the artifacts are held against. Where nobody knows which file was made from which, all are compared,
+            and only one file under two interpreters is judged.
         folder: Where the artifacts are.
-        truth: The samples on which they are compared: the first ones of those of ``runs`` and ``keras``.
+        truth: The samples on which they are compared: the first ones of those of ``runs`` and ``found``.
         layer_samples: Samples on which an int8 ``.onnx`` is held against its ``.tflite`` layer by layer.
         threads: Threads of the runtimes.
         progress: Receives an event for each pass over the samples.
@@ -62,11 +64,11 @@ def compare_all(
         marks LiteRT's kernels among themselves; ``status`` is set where a pair is judged by them.
     """
     models = [
-        _Side(name, KERAS, None, outputs[: len(truth.x)], None)
-        for name, outputs in keras.items()
-        if outputs is not None
+        _Side(name, KERAS, None, found.keras[name][: len(truth.x)], None)
+        for name in ("float", "quantised")
+        if name in found.keras
     ]
-    pairs = []
+    pairs = _with_baseline(runs, found, truth)
     for precision in sorted({ran.precision for ran in runs}):
         own = {ran.runtime: ran for ran in runs if ran.precision == precision}
         sources = [model for model in models if precision == "int8" or model.file == "float"]
@@ -83,9 +85,9 @@ def compare_all(
             # Other interpreters of .tflite files have kernels made after the reference; what they are to equal.
             same = other.file == lite.file
             pair = _pair(sets.side("reference" if same else "xnnpack"), _side(other, len(truth.x)), truth)
-            if precision in DERIVED:
+            if precision in DERIVED and (same or found.made_here):
                 pair["status"] = "ok" if _as_close(pair, yardstick) else "failed"
-            if precision in DERIVED and not same:
+            if precision in DERIVED and found.made_here and not same:
                 if other.file not in layers:
                     progress({"label": "verify", "text": f"{other.file} layer by layer, {layer_samples} samples"})
                     layers[other.file] = _layers(lite, other.file, folder, truth.x[:layer_samples], threads)
@@ -94,6 +96,15 @@ def compare_all(
     if len(models) > 1:
         pairs.append(_pair(models[0], models[1], truth))
     return pairs
+
+
+def _with_baseline(runs: Sequence[Ran], found: Sources, truth: Truth) -> list[dict[str, Any]]:
+    """The baseline that is a file with every file of another precision; its own are compared among themselves."""
+    if found.ran is None:
+        return []
+    baseline = _side(found.ran, len(truth.x))
+    others = [ran for ran in runs if ran.precision != found.ran.precision]
+    return [_pair(baseline, _side(other, len(truth.x)), truth) for other in others]
 
 
 def _side(ran: Ran, samples: int) -> _Side:

@@ -28,7 +28,7 @@ FUNCTIONS: dict[str, dict[str, tuple[str, ...]]] = {
         "learnable": ("data", "split"),
         "targets": ("inputs", "labels"),
         "loss": ("model", "training"),
-        "check_outputs": ("model", "data"),
+        "check_outputs": ("name", "shape", "data"),
     },
     "transports": {"connect": ("address",)},
     "rewrites": {"apply": ("graph",)},
