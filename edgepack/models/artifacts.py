@@ -38,13 +38,19 @@ class Artifact(Plain):
         return value
 
 
+def _or_a_path(schema: dict[str, Any]) -> None:
+    schema["items"] = {"anyOf": [schema["items"], {"type": "string"}]}
+
+
 class Config(contracts.ModelConfig):
     """Finished ``.tflite`` and ``.onnx`` files: nothing is trained, compressed or exported, they are verified."""
 
     default_epochs: ClassVar[int] = 0
     finished: ClassVar[bool] = True
     artifacts: tuple[Artifact, ...] = Field(
-        min_length=1, description="files, one of each format and number format: a path, or its keys"
+        min_length=1,
+        description="files, one of each format and number format: a path, or its keys",
+        json_schema_extra=_or_a_path,
     )
 
     @field_validator("artifacts", mode="before")

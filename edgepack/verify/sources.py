@@ -42,9 +42,9 @@ class Sources:
     reason: str | None = None
 
     def of(self, file: str) -> Source | None:
-        """What one artifact is held against; None for the baseline itself, and where there is none."""
+        """What one artifact is held against; None where there is nothing."""
         if not self.made_here:
-            return self.baseline if self.baseline and self.baseline.name != file else None
+            return self.baseline
         name = "quantised" if ".int8." in file and "quantised" in self.keras else "float"
         return Source(name, self.keras[name])
 

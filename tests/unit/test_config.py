@@ -72,7 +72,12 @@ def test_the_example_is_good() -> None:
         ("shift: 2", "shift: 2\n    zzz: 3", "r.yaml:17: unknown key 'training.augment.zzz'", "remove the key"),
         # Names of extensions.
         ("sklearn:", "sklern:", "r.yaml:2: 'data' must name exactly one of: csv, idx,", "'sklearn'"),
-        ("zoo: mlp", "zoo: mlp\n  file: x", "r.yaml:5: 'model' must name exactly one of: file, python, zoo", ""),
+        (
+            "zoo: mlp",
+            "zoo: mlp\n  file: x",
+            "r.yaml:5: 'model' must name exactly one of: artifacts, file, python, zoo",
+            "",
+        ),
         (
             "use: qat",
             "use: qta",

@@ -158,6 +158,8 @@ def test_every_extension_can_be_reached_from_a_recipe(path: Path, package: str, 
         keys[by] = name
     if (package, name) == ("edgepack.models", "zoo"):
         keys["zoo"] = "mlp"
+    if (package, name) == ("edgepack.models", "artifacts"):
+        keys["artifacts"] = ["model.tflite"]
     override = json.dumps([keys] if by else keys)
     loaded = recipe.load(path, overrides=[f"{section}={override}"])
     config = getattr(loaded, section)

@@ -118,3 +118,16 @@ def test_values_of_a_wrong_type_are_missing_values(run: Path) -> None:
     assert row.accuracy is None
     assert row.accuracy_float is None
     assert row.verdict == "not judged"
+
+
+def test_finished_files_have_no_training_and_perhaps_no_baseline(run: Path) -> None:
+    reason = "there is no float32 file"
+    for name, changes in (
+        ("run.json", {"training": None, "steps": [], "adopted": [{"file": "model.int8.tflite"}]}),
+        (f"{TARGET}/verify.json", {"baseline": {"accuracy": None, "reason": reason}}),
+    ):
+        document = json.loads((run / name).read_text())
+        (run / name).write_text(json.dumps(document | changes))
+    report = collect(run)
+    assert (report.gaps, report.training) == ((), None)
+    assert {row.missing["accuracy_float"] for row in rows(report)} == {reason}

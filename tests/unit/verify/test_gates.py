@@ -52,6 +52,25 @@ def test_quality_is_held_against_the_recipe() -> None:
     assert gates.judge_artifact(Gates(), artifact="m", accuracy=0, drop=1, top1_agreement=0, unjudged=None) == []
 
 
+def test_without_a_baseline_only_what_needs_none_is_judged() -> None:
+    limits = Gates(max_accuracy_drop=0.01, min_accuracy=0.9, min_top1_agreement=0.95)
+    found = gates.judge_artifact(
+        limits, artifact="m", accuracy=0.91, drop=None, top1_agreement=None, unjudged=None, alone="nothing to compare"
+    )
+    assert [(item.gate, item.status, item.reason) for item in found] == [
+        ("max_accuracy_drop", "not judged", "nothing to compare"),
+        ("min_accuracy", "ok", None),
+        ("min_top1_agreement", "not judged", "nothing to compare"),
+    ]
+
+
+def test_advice_for_finished_files_is_no_training() -> None:
+    failed = [Judgement("min_accuracy", "m", 0.9, 0.8, "failed")]
+    error = gates.error_for(failed, "board", made_here=False)
+    assert isinstance(error, VerificationError)
+    assert error.fix == "make it anew, or move the gate in the recipe"
+
+
 def test_sizes_are_held_against_recipe_and_target_in_kib() -> None:
     found = gates.judge_size(Gates(max_size_kib=10), Budgets(artifact_kib=9), artifact="m", size_bytes=10 * 1024)
     assert [(item.gate, item.value, item.status) for item in found] == [
