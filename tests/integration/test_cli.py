@@ -144,7 +144,9 @@ def test_schemas_are_json_schema(edgepack: Edgepack, of: str) -> None:
     schema = document(edgepack("schema", of))
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert schema["additionalProperties"] is False
-    assert {"recipe": "export", "target": "runtimes"}[of] in schema["required"]
+    assert {"recipe": "targets", "target": "runtimes"}[of] in schema["required"]
+    if of == "recipe":
+        assert schema["else"] == {"required": ["export"]}  # where the model is no finished files
 
 
 @pytest.mark.parametrize(
