@@ -19,6 +19,9 @@ WANTED = {
 }
 """Pydantic's kinds of error that speak of Python rather than of YAML, in the words of a recipe."""
 
+NAMED = 30
+"""Problems of one document that are told; nobody reads more at once."""
+
 
 class Config(BaseModel):
     """Base of every configuration model: frozen, and an unknown key is an error."""
@@ -88,8 +91,10 @@ def validate(model: type[Model], document: Document) -> Model:
             for item in found
             if item["type"] != "too_short" or item["loc"] not in inside
         ]
-        messages = "\n".join(message for message, _ in problems)
-        fixes = list(dict.fromkeys(fix for _, fix in problems if fix))
+        messages = "\n".join(message for message, _ in problems[:NAMED])
+        if len(problems) > NAMED:
+            messages += f"\n{document.source}: and {len(problems) - NAMED:,} more"
+        fixes = list(dict.fromkeys(fix for _, fix in problems[:NAMED] if fix))
         raise RecipeError(messages, fix="; ".join(fixes)) from error
 
 

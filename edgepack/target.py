@@ -1,5 +1,6 @@
 """Where must a model run: platform, runtimes, precisions, image or firmware, budgets?"""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,6 +13,11 @@ from edgepack.errors import RecipeError
 from edgepack.suggest import did_you_mean
 
 Share = Annotated[float, Field(ge=0, le=1)]
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+TAKEN = ("cache", "logs", "tensorboard")
+"""Names of targets, which are those of their folders, and of what else is in a run's folder."""
+
 Runtime = Annotated[str, Field(description="name of a file in edgepack/runner/sessions", examples=["litert"])]
 
 
@@ -109,6 +115,12 @@ def load(name_or_file: str, *, relative_to: Path | None = None) -> Target:
         raise RecipeError(
             f"unknown target {name_or_file!r}; expected one of: {', '.join(known)}, or the path of a .yaml file",
             fix=did_you_mean(name_or_file, known) or "`edgepack targets` lists them",
+        )
+    if not NAME.fullmatch(path.stem) or path.stem in TAKEN:
+        raise RecipeError(
+            f"the target {str(path)!r} would be called {path.stem!r}, and its bundle's folder too; expected letters, "
+            f"digits and . _ - behind one of the former, and none of: {', '.join(TAKEN)}",
+            fix="give the file another name",
         )
     document = yamlfile.read(path)
     target = validate(Target, document).model_copy(update={"name": path.stem})

@@ -1,13 +1,20 @@
 """What does a YAML file say, and on which line does it say it?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, count
 from pathlib import Path
 from typing import Any
 
 from edgepack.errors import MissingError, RecipeError
 
 Location = tuple[str | int, ...]
+
+MOST_CHARACTERS, MOST_VALUES, DEEPEST = 100_000, 100_000, 50
+"""In a document; a recipe has hundreds of values on a handful of levels."""
+
+OPEN = 4 * DEEPEST
+"""Brackets that may be open at once, those in texts and comments too: reading takes their square."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,7 @@ def parse(text: str, *, source: str) -> Document:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
+    _refuse_endless(text, source)
     try:
         tree = YAML(typ="rt").load(text)
     except YAMLError as error:
@@ -69,27 +77,28 @@ def parse(text: str, *, source: str) -> Document:
         raise RecipeError(
             f"{where}: this is not YAML: {problem}", fix="check indentation, colons and quotes"
         ) from error
-    except (ValueError, RecursionError) as error:
-        raise RecipeError(f"{source}: this is not YAML: {error}", fix="check the values in it") from error
+    except Exception as error:  # ruamel.yaml lets out whatever values and tags raise: TypeError, AttributeError, ...
+        raise RecipeError(
+            f"{source}: this is not YAML: {type(error).__name__}: {error}", fix="check the values in it"
+        ) from error
     if not isinstance(tree, Mapping):
         kind = "nothing" if tree is None else type(tree).__name__
         raise RecipeError(
             f"{source}: expected a mapping of keys at the top level, received {kind}", fix="see the README"
         )
-    lines: dict[Location, int] = {}
-    content = _plain(tree, (), lines, source)
-    return Document(source, content, lines)
+    return _document(tree, source)
 
 
 def parse_value(text: str) -> Any:
     """Parse one scalar or flow collection, as given on the command line (``0.5``, ``[a, b]``, ``true``)."""
     from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
 
+    _refuse_endless(text, "the value")
     try:
-        return _plain(YAML(typ="rt").load(text), (), {}, text)
-    except (YAMLError, ValueError) as error:
+        tree = YAML(typ="rt").load(text)
+    except Exception as error:  # see `parse`
         raise RecipeError(f"the value {text!r} is not YAML: {error}", fix="quote it, e.g. 'name: [a, b]'") from error
+    return _document(tree, text).content
 
 
 def parse_pair(text: str, *, example: str) -> tuple[str, Any]:
@@ -100,7 +109,30 @@ def parse_pair(text: str, *, example: str) -> tuple[str, Any]:
     return key, parse_value(value)
 
 
-def _plain(node: Any, path: Location, lines: dict[Location, int], source: str) -> Any:
+def _refuse_endless(text: str, source: str) -> None:
+    """Refuse what would take minutes to read: ten thousand characters take a second."""
+    if len(text) > MOST_CHARACTERS:
+        raise RecipeError(
+            f"{source}: {len(text):,} characters; expected at most {MOST_CHARACTERS:,}",
+            fix="keep data out of it, in files of their own",
+        )
+    steps = ((character in "[{") - (character in "]}") for character in text)
+    if max(accumulate(steps), default=0) > OPEN:
+        raise RecipeError(f"{source}: this is not YAML: more than {OPEN} brackets are open", fix="close them")
+
+
+def _document(tree: Any, source: str) -> Document:
+    lines: dict[Location, int] = {}
+    return Document(source, _plain(tree, (), lines, source, count()), lines)
+
+
+def _plain(node: Any, path: Location, lines: dict[Location, int], source: str, values: Iterator[int]) -> Any:
+    """Dicts, lists and scalars; what aliases name stands at each of their places: a few lines can be endless."""
+    if next(values) > MOST_VALUES or len(path) > DEEPEST:
+        raise RecipeError(
+            f"{source}: more than {MOST_VALUES:,} values or {DEEPEST} levels, aliases written out",
+            fix="write less into it: aliases (*name) of aliases multiply",
+        )
     if isinstance(node, Mapping):
         result = {}
         for key, value in node.items():
@@ -110,7 +142,7 @@ def _plain(node: Any, path: Location, lines: dict[Location, int], source: str) -
             position = getattr(node, "lc", None)
             if position is not None and position.data and key in position.data:
                 lines[here] = position.data[key][0] + 1
-            result[key] = _plain(value, here, lines, source)
+            result[key] = _plain(value, here, lines, source, values)
         return result
     if isinstance(node, list):
         items = []
@@ -119,7 +151,7 @@ def _plain(node: Any, path: Location, lines: dict[Location, int], source: str) -
             position = getattr(node, "lc", None)
             if position is not None and position.data and index in position.data:
                 lines[here] = position.data[index][0] + 1
-            items.append(_plain(value, here, lines, source))
+            items.append(_plain(value, here, lines, source, values))
         return items
     if isinstance(node, bool) or node is None:
         return node

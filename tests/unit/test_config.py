@@ -153,3 +153,11 @@ KINDS = [("edgepack.data", ""), ("edgepack.models", ""), ("edgepack.techniques",
 def test_every_extensions_configuration_is_strict(config: type[Config]) -> None:
     settings: dict[str, Any] = dict(config.model_config)
     assert (settings["extra"], settings["frozen"], settings["allow_inf_nan"]) == ("forbid", True, False)
+
+
+def test_of_many_problems_the_first_are_told() -> None:
+    text = "\n".join(f"  - {number}" for number in range(500))
+    with pytest.raises(RecipeError) as caught:
+        validate(Recipe, yamlfile.parse(f"export:\n{text}\n", source="r.yaml"))
+    assert len(caught.value.message.splitlines()) == 31
+    assert caught.value.message.endswith("more")

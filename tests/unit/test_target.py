@@ -82,3 +82,12 @@ def test_a_wrong_target_names_file_line_and_key(tmp_path: Path, old: str, new: s
         target.load(str(path))
     assert message in caught.value.message
     assert fix in caught.value.fix
+
+
+@pytest.mark.parametrize("name", ["...yaml", "..yaml", "cache.yaml", "logs.yaml", ".yaml.yaml", "a b.yaml", "-x.yml"])
+def test_a_target_is_not_called_like_another_folder(tmp_path: Path, name: str) -> None:
+    """Its bundle is in ``out/<recipe>/<name of the file>``: `...yaml` would be the folder above."""
+    (tmp_path / name).write_text(OWN)
+    with pytest.raises(RecipeError, match="would be called") as caught:
+        target.load(str(tmp_path / name))
+    assert "another name" in caught.value.fix

@@ -1,5 +1,6 @@
 """Is YAML read as YAML 1.2 with the line of each key, and are its errors clear?"""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -183,3 +184,35 @@ def test_any_text_gives_a_document_or_a_clear_error(text: str) -> None:
     else:
         message = f"r.yaml: {type(document.content).__name__}"
     assert message.startswith("r.yaml")
+
+
+def laughs(levels: int) -> str:
+    """A few lines of aliases that stand for 9**levels values."""
+    names = [f"a{level}" for level in range(levels)]
+    lines = [f"{name}: &{name} [{', '.join(9 * ['*' + before])}]" for before, name in pairwise(names)]
+    return "\n".join(["a0: &a0 [x]", *lines]) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (laughs(9), "more than 100,000 values"),
+        ("a: " + 60 * "[" + 60 * "]", "50 levels"),
+        ("a: " + 5000 * "[", "more than 200 brackets are open"),
+        ("a: 1\n" + 60_000 * "# \n", "180,005 characters; expected at most 100,000"),
+        ("{{a: {b: c}}: d}", "this is not YAML: TypeError"),
+        ("a: &a\n  <<: *a\n", "this is not YAML: AttributeError"),
+        ("a: " + 5000 * "9", "this is not YAML: ValueError"),
+        (2000 * "- ", "this is not YAML: RecursionError"),
+    ],
+)
+def test_a_document_without_end_or_sense_is_refused_at_once(text: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message) as caught:
+        yamlfile.parse(text, source="r.yaml")
+    assert caught.value.fix
+
+
+@pytest.mark.parametrize("text", [laughs(9), 5000 * "[", "{{a: {b: c}}: d}", 5000 * "9"])
+def test_so_is_such_a_value_of_the_command_line(text: str) -> None:
+    with pytest.raises(RecipeError):
+        yamlfile.parse_value(text)
