@@ -8,10 +8,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from edgepack.config import first_message
 from edgepack.errors import MissingError, RecipeError, VerificationError
 from edgepack.store import file_digest, write_json
+from edgepack.target import Target
 
 MANIFEST_SCHEMA = "edgepack.manifest/1"
+
+LONGEST_NAME, DEEPEST = 255, 8
+"""Bytes in the name of a file, as file systems have it, and folders around one of a bundle."""
 
 
 def publish(
@@ -91,7 +98,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         )
     try:
         manifest = json.loads(path.read_text())
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise VerificationError(f"{path} is damaged: {error}", fix="run `edgepack run` again") from error
     if not isinstance(manifest, dict) or manifest.get("schema") != MANIFEST_SCHEMA:
         found = manifest.get("schema") if isinstance(manifest, dict) else type(manifest).__name__
@@ -99,14 +106,49 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f"{path} has the schema {found!r}; expected {MANIFEST_SCHEMA!r}",
             fix="use the edgepack version that made it",
         )
+    wrong = _wrong(manifest)
+    if wrong:
+        raise VerificationError(f"{path} is damaged: {wrong}", fix="run `edgepack run` again")
+    return manifest
+
+
+def _wrong(manifest: Mapping[str, Any]) -> str:
+    """What of a manifest is missing or of another form than stages and commands rely on; empty when nothing is."""
     required = ("name", "target", "artifacts", "files", "golden", "platform")
     missing = [key for key in required if key not in manifest]
-    if missing or not isinstance(manifest["files"], dict) or not isinstance(manifest["artifacts"], list):
+    if missing:
+        return ", ".join(missing)
+    held, files, golden = (manifest[key] for key in ("artifacts", "files", "golden"))
+    right = {
+        **{key: isinstance(manifest[key], str) for key in ("name", "target", "platform")},
+        "artifacts": isinstance(held, list) and all(_has_texts(artifact, "file", "sha256") for artifact in held),
+        "files": isinstance(files, dict) and all(isinstance(digest, str) for digest in files.values()),
+        "golden": _has_texts(golden, "file"),
+    }
+    wrong = [key for key, fine in right.items() if not fine]
+    return f"{' and '.join(wrong)} {'have' if len(wrong) > 1 else 'has'} the wrong form" if wrong else ""
+
+
+def _has_texts(value: object, *keys: str) -> bool:
+    return isinstance(value, dict) and all(isinstance(value.get(key), str) for key in keys)
+
+
+def target_of(folder: Path, manifest: Mapping[str, Any]) -> Target:
+    """The target that a bundle was made for, as its manifest describes it.
+
+    Raises:
+        VerificationError: The manifest says nothing of it, or what it says is no target.
+    """
+    path, fix = folder / "manifest.json", "run `edgepack run` again"
+    if not isinstance(manifest.get("recipe_sha256"), str) or "target_spec" not in manifest:
+        raise VerificationError(f"{path} says nothing of its recipe or its target", fix=fix)
+    try:
+        return Target.model_validate(manifest["target_spec"])
+    except ValidationError as error:
         raise VerificationError(
-            f"{path} is damaged: {', '.join(missing) or 'files or artifacts have the wrong form'}",
-            fix="run `edgepack run` again",
-        )
-    return manifest
+            f"{path} describes no target: {'.'.join(map(str, error.errors()[0]['loc']))}: {first_message(error)}",
+            fix=fix,
+        ) from error
 
 
 def changed_files(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
@@ -114,7 +156,7 @@ def changed_files(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
     problems = []
     for name, expected in manifest["files"].items():
         path = folder / name
-        if ".." in Path(name).parts or Path(name).is_absolute():
+        if not _is_inside(name):
             problems.append(f"{name}: the manifest names a file outside the bundle")
         elif not path.is_file():
             problems.append(f"{name} is missing")
@@ -125,6 +167,16 @@ def changed_files(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
     doubtful = [a["file"] for a in manifest["artifacts"] if manifest["files"].get(a["file"]) != a["sha256"]]
     problems.extend(f"manifest.json: {name} has two different sha256" for name in doubtful)
     return [*problems, *(f"manifest.json was edited: {key!r}" for key in _edited(manifest))]
+
+
+def _is_inside(name: str) -> bool:
+    """Whether a name is that of a file which may stand in a folder."""
+    try:
+        parts = [os.fsencode(part) for part in Path(name).parts]
+    except ValueError:  # half of a character
+        return False
+    fits = all(len(part) <= LONGEST_NAME and b"\0" not in part for part in parts) and len(parts) <= DEEPEST
+    return fits and bool(parts) and b".." not in parts and not Path(name).is_absolute()
 
 
 def _digests(parts: Mapping[str, Any]) -> dict[str, str]:

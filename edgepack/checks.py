@@ -8,6 +8,9 @@ from edgepack import bundle, latency
 from edgepack.errors import DeviceError, VerificationError
 from edgepack.transports import connect
 
+LARGEST = 1e300
+"""Beyond this a figure is no measurement, and a whole number may have no float."""
+
 
 def check_bundle(folder: Path) -> dict[str, Any]:
     """Check a bundle where it lies; changes nothing.
@@ -28,7 +31,7 @@ def check_bundle(folder: Path) -> dict[str, Any]:
             "\n".join(f"{folder}: {problem}" for problem in changed),
             fix="copy the bundle again, or make it again with `edgepack run`",
         )
-    gates = json.loads((folder / "verify.json").read_text())["gates"]
+    gates = read_gates(folder)
     with connect("local") as device:
         words = [*latency.host_runner(), "verify", "--bundle", str(folder.resolve())]
         document, _ = latency.run_runner(
@@ -50,7 +53,7 @@ def check_bundle(folder: Path) -> dict[str, Any]:
     if missed:
         raise VerificationError(
             "\n".join(
-                f"{folder}: {g['artifact']} misses {g['gate']}: {g['value']:.4g}, limit {g['limit']:.4g}"
+                f"{folder}: {g['artifact']} misses {g['gate']}: {_figure(g['value'])}, limit {_figure(g['limit'])}"
                 for g in missed
             ),
             fix="its files are whole, but it did not pass when it was made: see its report",
@@ -62,3 +65,33 @@ def check_bundle(folder: Path) -> dict[str, Any]:
         "golden": document["results"],
         "gates": gates,
     }
+
+
+def read_gates(folder: Path) -> list[dict[str, Any]]:
+    """What the gates said of a bundle when it was made: one entry for each, as in `gates.Judgement.to_dict`.
+
+    Raises:
+        VerificationError: ``verify.json`` is not there, or damaged.
+    """
+    path = folder / "verify.json"
+    try:
+        gates = json.loads(path.read_text())["gates"]
+        whole = isinstance(gates, list) and all(map(_is_judgement, gates))
+    except (OSError, ValueError, RecursionError, KeyError, TypeError) as error:
+        raise VerificationError(
+            f"{path} is damaged: {type(error).__name__}: {error}", fix="run `edgepack run` again"
+        ) from error
+    if not whole:
+        raise VerificationError(f"{path} is damaged: gates has the wrong form", fix="run `edgepack run` again")
+    return list(gates)
+
+
+def _is_judgement(gate: object) -> bool:
+    if not isinstance(gate, dict) or not all(isinstance(gate.get(key), str) for key in ("gate", "artifact", "status")):
+        return False
+    figures = (gate.get("value"), gate.get("limit"))
+    return all(figure is None or (isinstance(figure, int | float) and abs(figure) < LARGEST) for figure in figures)
+
+
+def _figure(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.4g}"

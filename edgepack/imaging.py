@@ -170,7 +170,7 @@ def read(folder: Path) -> dict[str, Any] | None:
     """``image/image.json`` of a bundle, or None."""
     try:
         document = json.loads((folder / "image" / "image.json").read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) else None
 

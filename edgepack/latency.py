@@ -165,7 +165,7 @@ def read(folder: Path) -> dict[str, Any] | None:
     """``latency.json`` of a bundle, or None."""
     try:
         document = json.loads((folder / "latency.json").read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) else None
 

@@ -177,6 +177,7 @@ def test_a_manifest_of_before_there_were_digests_is_taken_as_it_is(folder: Path)
         ("[]", "has the schema 'list'"),
         ('{"schema": "edgepack.manifest/9"}', "has the schema 'edgepack.manifest/9'; expected 'edgepack.manifest/1'"),
         ('{"schema": "edgepack.manifest/1", "name": "x"}', "is damaged: target, artifacts, files, golden, platform"),
+        (100_000 * "[", "is damaged"),
     ],
 )
 def test_a_damaged_manifest_is_explained(folder: Path, text: str, message: str) -> None:
@@ -191,3 +192,41 @@ def test_a_run_folder_is_told_from_a_bundle(folder: Path, tmp_path: Path) -> Non
     for path in (tmp_path / "absent", tmp_path / "made"):
         with pytest.raises(MissingError, match="is no bundle"):
             bundle.require(path)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"artifacts": ["model.int8.tflite"]}, "artifacts has the wrong form"),
+        ({"artifacts": [{"file": 1, "sha256": "0"}]}, "artifacts has the wrong form"),
+        ({"golden": {"file": None}, "name": 3}, "name and golden have the wrong form"),
+        ({"files": {"golden.npz": 1}}, "files has the wrong form"),
+    ],
+)
+def test_a_manifest_of_another_form_is_damaged(folder: Path, changed: dict[str, Any], message: str) -> None:
+    path = folder / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changed}))
+    with pytest.raises(VerificationError, match=message):
+        bundle.read_manifest(folder)
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a\0b", "\ud800", 300 * "a", "a/" * 50 + "b", ""])
+def test_a_name_that_is_no_file_of_the_bundle_is_named(folder: Path, name: str) -> None:
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps({**manifest, "files": {**manifest["files"], name: "0"}}))
+    assert f"{name}: the manifest names a file outside the bundle" in changes(folder)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({}, "says nothing of its recipe or its target"),
+        ({"recipe_sha256": "0"}, "says nothing of its recipe or its target"),
+        ({"recipe_sha256": "0", "target_spec": {"platform": "toaster"}}, "describes no target: description"),
+        ({"recipe_sha256": "0", "target_spec": None}, "describes no target"),
+    ],
+)
+def test_a_manifest_without_a_target_says_so(folder: Path, changed: dict[str, Any], message: str) -> None:
+    with pytest.raises(VerificationError, match=message):
+        bundle.target_of(folder, {**bundle.read_manifest(folder), **changed})

@@ -21,17 +21,12 @@ def command(
     from edgepack import bundle as bundles
     from edgepack import imaging
     from edgepack.cli.output import Progress, print_json
-    from edgepack.errors import MissingError, VerificationError
+    from edgepack.errors import MissingError
     from edgepack.store import explain_os_errors
-    from edgepack.target import Target
 
     folder = bundles.require(bundle)
     manifest = bundles.read_manifest(folder)
-    if "target_spec" not in manifest:
-        raise VerificationError(
-            f"{folder / 'manifest.json'} says nothing of its target", fix="run `edgepack run` again"
-        )
-    target = Target.model_validate(manifest["target_spec"])
+    target = bundles.target_of(folder, manifest)
     image = imaging.of_target(target)
     wanted = platform or image.platform
     options = imaging.Options(
@@ -52,7 +47,7 @@ def command(
     if json:
         print_json(document)
     elif document["status"] == "built":
-        out = Console(highlight=False)
+        out = Console(highlight=False, markup=False)
         out.print(f"{document['tag']}  {document['size_mib']:.1f} MiB  {document['id']}", soft_wrap=True)
         for layer in document["layers"]:
             out.print(f"  {layer['name']:<10} {layer['size_mib']:>8.1f} MiB")
