@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,9 @@ from .columns import MISSING, Columns, check_order
 from .errors import UsageError
 
 SCHEMA = "edgepack.manifest/1"
+
+LONGEST_NAME = 255
+"""Bytes in the name of a file, as file systems have it."""
 
 
 @dataclass(frozen=True)
@@ -93,15 +97,15 @@ def read(
                 sha256=str(artifact["sha256"]),
                 golden=golden_path,
                 golden_sha256=manifest.get("files", {}).get(golden.get("file")),
-                tolerance=artifact.get("tolerance"),
-                columns=tuple(manifest.get("columns") or ()),
+                tolerance=_tolerance(artifact.get("tolerance")),
+                columns=_columns(manifest.get("columns")),
                 task=str(manifest.get("task", "classification")),
             )
             for artifact in held
             for name in artifact["runtimes"]
             if (not artifacts or artifact["file"] in artifacts) and runtime in (None, name)
         ]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UsageError(
             f"{folder / 'manifest.json'} is not a manifest as {SCHEMA} describes it ({error!r}); make the bundle again"
         ) from error
@@ -118,8 +122,13 @@ def table(folder: Path) -> tuple[list[str], tuple[str, ...]]:
         UsageError: There is no manifest, or it cannot be read.
     """
     manifest = _manifest(folder)
-    told = manifest.get("recipe", {}).get("data", {}).get("missing")
-    return list(manifest.get("labels", ())), MISSING if told is None else tuple(text.casefold() for text in told)
+    told: Any = manifest
+    for key in ("recipe", "data", "missing"):
+        told = told.get(key) if isinstance(told, dict) else None
+    labels = manifest.get("labels") or []
+    if not _are_texts(labels) or not (told is None or _are_texts(told)):
+        raise UsageError(f"{folder / 'manifest.json'}: labels and recipe.data.missing must be lists of texts")
+    return list(labels), MISSING if told is None else tuple(text.casefold() for text in told)
 
 
 def bare(path: Path, *, runtime: str | None = None, threads: int | None = None) -> Entry:
@@ -191,7 +200,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UsageError(f"there is no {path}; expected a bundle: a folder with manifest.json") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path} cannot be read as JSON: {error}") from error
     schema = manifest.get("schema") if isinstance(manifest, dict) else None
     if schema != SCHEMA:
@@ -201,6 +210,29 @@ def _manifest(folder: Path) -> dict[str, Any]:
 
 def _inside(folder: Path, name: str) -> Path:
     """A file of the bundle; a manifest from elsewhere may not name files outside its folder."""
-    if Path(name).name != name:
+    if Path(name).name != name or "\0" in name or len(os.fsencode(name)) > LONGEST_NAME:
         raise ValueError(f"{name!r} is not a plain file name")
     return folder / name
+
+
+def _tolerance(given: Any) -> dict[str, float] | None:
+    """What a manifest says of how far outputs may differ; each limit is a number."""
+    if given is None:
+        return None
+    if not isinstance(given, dict):
+        raise TypeError(f"the tolerance {str(given)[:100]}")
+    return {str(key): float(given[key]) for key in given if key in ("max_abs", "top1") and given[key] is not None}
+
+
+def _columns(given: Any) -> Columns:
+    """A manifest's columns, which are read by their keys later on."""
+    columns = tuple(given or ())
+    for column in columns:
+        codes = [float(column[key]) for key in ("unknown", "missing")] if column["type"] == "category" else []
+        if not isinstance(column["name"], str) or (codes and not _are_texts(column["vocabulary"])):
+            raise ValueError(f"{str(column)[:100]} is not a column")
+    return columns
+
+
+def _are_texts(values: Any) -> bool:
+    return isinstance(values, list | tuple) and all(isinstance(value, str) for value in values)

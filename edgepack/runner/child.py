@@ -22,8 +22,8 @@ def call(task: str, job: Mapping[str, Any], *, timeout_s: float) -> dict[str, An
     """Do one piece of work in a process of its own and return its answer.
 
     Args:
-        task: The module of this package whose ``work(job, import_ms)`` is called there: ``measure`` or
-            ``verify``.
+        task: The module of this package whose ``work(job, import_ms)`` is called there: ``measure``, ``verify``
+            or ``predict``.
         job: What to do, as JSON values; its ``runtime`` is imported first, and timed.
         timeout_s: Seconds after which the process is killed.
 
@@ -71,7 +71,7 @@ def _end(returncode: int) -> str:
     return f"ended with exit code {returncode} and no result"
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
     """Let the kernel kill this process when its parent is gone: a killed run leaves no work behind."""
     if sys.platform != "linux":
         return
@@ -83,6 +83,17 @@ def _die_with(parent: int) -> None:
         os._exit(1)
 
 
+def _limit_memory() -> None:
+    """Let a file that asks for more memory than the machine has end its own process before it ends another."""
+    if sys.platform != "linux":
+        return
+    import resource
+
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (there if most == resource.RLIM_INFINITY else min(there, most), most))
+
+
 def main() -> None:
     """The child's side: a job on standard input, an answer on standard output."""
     # Native libraries print to file descriptor 1 whenever they like; only the answer may arrive there.
@@ -92,9 +103,12 @@ def main() -> None:
     try:
         start_ns = time.perf_counter_ns()
         sessions = importlib.import_module(f"{PACKAGE}.sessions")
-        sessions.load(asked["job"]["runtime"]).version()
+        runtime = sessions.load(asked["job"]["runtime"])
+        runtime.version()
         import_ms = (time.perf_counter_ns() - start_ns) / 1e6
-        _die_with(asked["parent"])
+        die_with(asked["parent"])
+        if getattr(runtime, "ACCELERATOR", None) is None:  # drivers reserve more than there is
+            _limit_memory()
         result = importlib.import_module(f"{PACKAGE}.{asked['task']}").work(asked["job"], import_ms)
     except RunnerError as error:
         result = {"error": str(error)}

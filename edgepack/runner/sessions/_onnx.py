@@ -47,9 +47,14 @@ class OnnxSession(SessionBase):
     def __init__(self, path: Path | str, threads: int, providers: Sequence[str]) -> None:
         self._version = version()
         self._session = _load(Path(path), threads, list(providers), self._version)
-        metadata = self._session.get_modelmeta().custom_metadata_map
-        self.inputs = _specs(self._session.get_inputs(), metadata.get("edgepack.inputs"))
-        self.outputs = _specs(self._session.get_outputs(), metadata.get("edgepack.outputs"))
+        try:
+            metadata = self._session.get_modelmeta().custom_metadata_map
+            self.inputs = _specs(self._session.get_inputs(), metadata.get("edgepack.inputs"))
+            self.outputs = _specs(self._session.get_outputs(), metadata.get("edgepack.outputs"))
+        except UnicodeDecodeError as error:  # ONNX Runtime takes any bytes for a name
+            raise RunnerError(
+                f"{Path(path).name} has names or metadata that are no text: {first_line(error)}"
+            ) from error
         self._buffers: dict[str, NDArray[Any]] = {}
         self._binding: Any = None
         self.invoke = not_set

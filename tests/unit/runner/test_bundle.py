@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from edgepack.runner import bundle as bundles
+from edgepack.runner.columns import MISSING
 from edgepack.runner.errors import UsageError
 
 from .conftest import edit, save_golden
@@ -98,3 +99,42 @@ def test_a_bare_file_needs_a_runtime_of_its_format(float_model: Path) -> None:
     assert bundles.bare(float_model).runtime == "onnxruntime"
     with pytest.raises(UsageError, match=r"expected a .tflite file"):
         bundles.bare(float_model, runtime="litert")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"columns": [1]},
+        {"columns": [{"name": "a", "type": "category", "vocabulary": None, "unknown": 0, "missing": 1}]},
+        {"columns": [{"name": "a", "type": "category", "vocabulary": ["x"], "unknown": None, "missing": 1}]},
+        {"columns": [{"type": "number"}]},
+        {"threads": "many"},
+        {"threads": 1e400},
+        {"golden": {"file": "a\0b"}},
+        {"golden": {"file": 300 * "a"}},
+    ],
+)
+def test_values_of_another_kind_are_called_no_manifest(bundle: Path, change: dict[str, object]) -> None:
+    edit(bundle, lambda manifest: manifest.update(change))
+    with pytest.raises(UsageError, match="is not a manifest"):
+        bundles.read(bundle)
+
+
+@pytest.mark.parametrize("tolerance", [3, [1], "ab", {"max_abs": "much"}, {"top1": []}])
+def test_so_is_a_tolerance_that_is_none(bundle: Path, tolerance: object) -> None:
+    edit(bundle, lambda manifest: manifest["artifacts"][0].update({"tolerance": tolerance}))
+    with pytest.raises(UsageError, match="is not a manifest"):
+        bundles.read(bundle)
+
+
+@pytest.mark.parametrize("change", [{"labels": 3}, {"labels": [3]}, {"recipe": {"data": {"missing": "na"}}}])
+def test_labels_and_missing_texts_are_texts(bundle: Path, change: dict[str, object]) -> None:
+    edit(bundle, lambda manifest: manifest.update(change))
+    with pytest.raises(UsageError, match="must be lists of texts"):
+        bundles.table(bundle)
+
+
+@pytest.mark.parametrize("recipe", [None, 3, "text", [], {"data": "x"}])
+def test_a_manifest_that_tells_no_recipe_has_the_usual_missing_texts(bundle: Path, recipe: object) -> None:
+    edit(bundle, lambda manifest: manifest.update({"recipe": recipe}))
+    assert bundles.table(bundle) == ([], MISSING)

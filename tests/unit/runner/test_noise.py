@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from edgepack.runner import noise
+from edgepack.runner.errors import UsageError
 from edgepack.runner.tensors import TensorSpec
 
 
@@ -32,3 +33,16 @@ def test_small_integers_fill_their_range(dtype: str) -> None:
 
 def test_wide_integers_are_indices_that_any_table_has() -> None:
     assert set(np.unique(noise.samples(TensorSpec("token", (1, 50), "int64")))) == {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (TensorSpec("x", (1, 2**40), "float32"), "'x' has the shape"),
+        (TensorSpec("x", (1, 2**31, 2**31), "int8", 1.0, 0), "expected at most 1,024"),
+        (TensorSpec("x", (1, 4), "complex64"), "noise is made of numbers"),
+    ],
+)
+def test_an_input_of_a_damaged_file_is_refused_before_memory_is_taken(spec: TensorSpec, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        noise.samples(spec)

@@ -223,3 +223,10 @@ def test_openvino_says_of_a_file_in_integers_whether_its_sums_are_cut(int8_model
     with open_session("openvino", int8_model) as session:
         expected = session.details["integer_nodes"] > 0 and openvino._cuts_products(Path("/proc/cpuinfo"))
         assert (session.details["caution"] is not None) is expected
+
+
+def test_metadata_that_are_no_text_are_named(tmp_path: Path) -> None:
+    path = save_int8(tmp_path / "m.onnx")
+    path.write_bytes(path.read_bytes().replace(b"edgepack.inputs", b"edgepack.\xffnputs"))
+    with pytest.raises(RunnerError, match=r"m\.onnx has names or metadata that are no text"):
+        open_session("onnxruntime", path)
