@@ -1,9 +1,11 @@
 """Which number formats does a ``.tflite`` file hold, and how many of its weights are zero?"""
 
+import struct
 import zlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -37,8 +39,34 @@ class Kernel:
     zero_point: int
 
 
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+def _of_a_whole_file(read: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Let a function that reads a file say so where the file is damaged: LiteRT and Python raise as they like."""
+
+    @wraps(read)
+    def explained(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        try:
+            return read(*args, **kwargs)
+        except (ValueError, RuntimeError, LookupError, TypeError, OverflowError, MemoryError, struct.error) as error:
+            reason = (str(error).strip().splitlines() or [""])[0][:300]
+            raise ConversionError(
+                f"this is no .tflite file that LiteRT can read: {type(error).__name__}: {reason}",
+                fix="make the file again, or copy it again",
+            ) from error
+
+    return explained
+
+
 def open_plain(content: bytes) -> Any:
-    """A LiteRT interpreter of a file's bytes, without a delegate that would hide operations."""
+    """A LiteRT interpreter of a file's bytes, without a delegate that would hide operations.
+
+    Raises:
+        ValueError: LiteRT cannot read the file. The functions below say ConversionError then.
+        RuntimeError: It has operations that LiteRT does not have.
+    """
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     interpreter = Interpreter(
@@ -48,6 +76,7 @@ def open_plain(content: bytes) -> Any:
     return interpreter
 
 
+@_of_a_whole_file
 def tensor_specs(content: bytes) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Inputs and outputs of a file by their signature names, as plain `TensorSpec` dicts."""
     interpreter = open_plain(content)
@@ -72,16 +101,19 @@ def tensor_specs(content: bytes) -> tuple[list[dict[str, Any]], list[dict[str, A
     return describe(runner.get_input_details()), describe(runner.get_output_details())
 
 
+@_of_a_whole_file
 def tensor_names(content: bytes) -> set[str]:
     """Names of all tensors of a file."""
     return {str(detail["name"]) for detail in open_plain(content).get_tensor_details() if detail["name"]}
 
 
+@_of_a_whole_file
 def input_names(content: bytes) -> list[str]:
     """Names of the tensors that are inputs, in the file's order."""
     return [str(detail["name"]) for detail in open_plain(content).get_input_details()]
 
 
+@_of_a_whole_file
 def custom_operations(content: bytes) -> list[str]:
     """Names of the operations of a file that are not built into LiteRT; those of TensorFlow begin with ``Flex``."""
     from ai_edge_litert import schema_py_generated as schema
@@ -91,6 +123,7 @@ def custom_operations(content: bytes) -> list[str]:
     return sorted({code.decode(errors="replace") for code in codes if code})
 
 
+@_of_a_whole_file
 def kernels(content: bytes) -> list[Kernel]:
     """List the convolution and dense kernels of a file, each once, in the order of the operations."""
     interpreter = open_plain(content)
@@ -135,6 +168,7 @@ def deflated_bytes(content: bytes) -> int:
     return len(compressor.compress(content)) + len(compressor.flush())
 
 
+@_of_a_whole_file
 def float_operations(content: bytes) -> list[str]:
     """Name the operations of a file that compute in float: ``op 'output tensor'``.
 
@@ -166,6 +200,7 @@ def _float_front(content: bytes) -> set[str]:
     return front
 
 
+@_of_a_whole_file
 def require(content: bytes, precision: Precision, *, float_front: bool = False, in_float: Collection[str] = ()) -> None:
     """Check that a file is stored and computed in the number format that its name will say.
 

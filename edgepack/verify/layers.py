@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgepack.errors import VerificationError
+from edgepack.onnx_models import files
 from edgepack.onnx_models.unsigned import SHIFT
 
 LIMIT = 1
@@ -53,10 +55,23 @@ def compare_layers(tflite: Path, onnx: Path, x: Integers, threads: int = 1) -> l
 
     Returns:
         One entry for each tensor that both files have, in the order in which the ``.tflite`` makes them.
-    """
-    import onnx as onnx_
 
-    model = onnx_.load(onnx)
+    Raises:
+        ConversionError: The ``.onnx`` file is damaged.
+        VerificationError: The files are not two forms of one model, so that nothing can be compared.
+    """
+    model = files.read(onnx)
+    try:
+        return _compare(tflite, model, x, threads)
+    except Exception as error:  # each runtime raises classes of its own
+        reason = (str(error).strip().splitlines() or [""])[0][:300]
+        raise VerificationError(
+            f"the layers of {tflite.name} and {onnx.name} cannot be compared: {type(error).__name__}: {reason}",
+            fix="make both files again from the same model",
+        ) from error
+
+
+def _compare(tflite: Path, model: Any, x: Integers, threads: int) -> list[LayerDifference]:
     lite = _Lite(tflite, threads, output=model.graph.output[0].name)
     cut = _Cut(model, set(lite.made), threads, lite.run(x[:1]))
     largest = dict.fromkeys(cut.made, 0)

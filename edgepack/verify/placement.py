@@ -4,6 +4,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from edgepack.errors import ConversionError
+
 INTEGER = frozenset(
     (
         *("ConvInteger", "DynamicQuantizeMatMul", "MatMulInteger", "MatMulIntegerToFloat", "QAttention", "QGemm"),
@@ -30,6 +32,9 @@ def onnxruntime_nodes(path: Path) -> dict[str, Any]:
     Returns:
         ``integer_nodes``, ``float_nodes``: how many operations compute in each; ``in_float``: the latter by name, where
         there are any in integers.
+
+    Raises:
+        ConversionError: ONNX Runtime refuses the file.
     """
     import onnx
     import onnxruntime
@@ -39,7 +44,13 @@ def onnxruntime_nodes(path: Path) -> dict[str, Any]:
         options = onnxruntime.SessionOptions()
         options.optimized_model_filepath = str(optimised)
         options.log_severity_level = 4  # it warns that such a file is for this machine alone
-        onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        try:
+            onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime's errors share no narrower class
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+            raise ConversionError(
+                f"{path.name} cannot be loaded by ONNX Runtime: {reason}", fix="make the file again, or copy it again"
+            ) from error
         graph = onnx.load(optimised).graph
     kinds: dict[str, bool] = {}
     integer, floats = 0, []
