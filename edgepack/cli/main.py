@@ -1,6 +1,7 @@
 """Which verbs are there, and how does each failure become a message and an exit code?"""
 
 import importlib
+import io
 import pkgutil
 import sys
 import traceback
@@ -43,6 +44,9 @@ for _module_info in sorted(pkgutil.iter_modules(verbs.__path__), key=lambda info
 
 def main() -> None:
     """Run the command line and exit with the code of the failure's class."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names in a file may be no text; what says so must not fail on them
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 

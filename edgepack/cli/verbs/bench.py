@@ -29,7 +29,7 @@ def command(
     if json:
         print_json(document)
     else:
-        out = Console(highlight=False)
+        out = Console(highlight=False, markup=False)
         table = Table(
             "artifact", "runtime", "threads", "load ms", "first ms", "p50 ms", "p90 ms", "p99 ms", "runs", "peak MiB",
             box=None, pad_edge=False,

@@ -23,7 +23,7 @@ def command(
     from edgepack.cli.output import print_json
     from edgepack.doctor import examine_environment, examine_model
 
-    out = Console(highlight=False)
+    out = Console(highlight=False, markup=False)
     if model is not None:
         document = examine_model(model, custom_objects)
         if json:

@@ -40,7 +40,7 @@ def command(
     if json:
         print_json(document)
         return 0
-    out = Console(highlight=False)
+    out = Console(highlight=False, markup=False)
     out.print(_figures(document["models"]))
     out.print("sizes are those of the weights alone; a .tflite file adds its graph, and in int8 the scales")
     if name:

@@ -16,7 +16,7 @@ def command(
     from edgepack.cli.output import print_json
     from edgepack.target import load, shipped
 
-    out = Console(highlight=False)
+    out = Console(highlight=False, markup=False)
     if name is None:
         found = [load(known) for known in shipped()]
         if json:

@@ -20,7 +20,7 @@ def command(
     if json:
         print_json(result)
         return 0
-    out = Console(highlight=False)
+    out = Console(highlight=False, markup=False)
     out.print(f"files    {result['files']} whole")
     for item in result["golden"]:
         same = (
