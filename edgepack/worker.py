@@ -21,6 +21,7 @@ from typing import IO, Any
 
 from edgepack.errors import CLASSES, BugError, DeviceError, EdgepackError, MissingError
 from edgepack.proc import started
+from edgepack.runner.child import die_with
 from edgepack.stages.request import Request
 from edgepack.store import explain_os_errors
 from edgepack.tf_environment import environment
@@ -52,6 +53,7 @@ def call(module: str, request: Request, *, log_path: Path) -> Done:
     """
     payload = {
         "module": module,
+        "parent": os.getpid(),
         "recipe": request.recipe.resolved(),
         "base": str(request.base),
         "out": str(request.out),
@@ -82,13 +84,15 @@ def call(module: str, request: Request, *, log_path: Path) -> Done:
         code = process.wait()
     raise DeviceError(
         f"the process of {module.rsplit('.', 1)[-1]!r} ended without a result ({_explain_code(code)})",
-        fix=f"its output is in {log_path}; a kill by signal 9 usually means that memory ran out",
+        fix="a kill by signal 9 usually means that memory ran out, one by another that a file is damaged or a library "
+        f"has a bug; {_last_words(log_path)}",
     )
 
 
 def main(stdin: IO[str], stdout: IO[str]) -> None:
     """Serve one request."""
     payload = json.loads(stdin.readline())
+    die_with(payload["parent"])  # the thread below never runs while a library holds Python's lock
     threading.Thread(target=_end_with_parent, args=(stdin.fileno(),), daemon=True).start()
     lock = threading.Lock()
 
@@ -163,6 +167,12 @@ def _raise(error: dict[str, str], log_path: Path) -> None:
     if error["class"] == "BugError":
         raise BugError(error["message"], fix=f"please report it; the whole log is {log_path}")
     raise CLASSES[error["class"]](error["message"], fix=error["fix"])
+
+
+def _last_words(log_path: Path) -> str:
+    """What the libraries printed last; the log of a single command goes with its temporary folder."""
+    lines = log_path.read_text(errors="replace").strip().splitlines()
+    return f"the last line of {log_path}: {lines[-1][:300] if lines else 'nothing'}"
 
 
 def _explain_code(code: int) -> str:
