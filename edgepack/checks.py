@@ -89,7 +89,9 @@ def read_gates(folder: Path) -> list[dict[str, Any]]:
 def _is_judgement(gate: object) -> bool:
     if not isinstance(gate, dict) or not all(isinstance(gate.get(key), str) for key in ("gate", "artifact", "status")):
         return False
-    figures = (gate.get("value"), gate.get("limit"))
+    if "value" not in gate or "limit" not in gate:
+        return False
+    figures = (gate["value"], gate["limit"])
     return all(figure is None or (isinstance(figure, int | float) and abs(figure) < LARGEST) for figure in figures)
 
 

@@ -21,6 +21,7 @@ def test_gates_come_back_as_they_were_written(tmp_path: Path) -> None:
     [
         *("", "[]", "{}", "null", "3", 100_000 * "[", '{"gates": null}', '{"gates": {}}', '{"gates": ["failed"]}'),
         json.dumps({"gates": [{**GATE, "status": None}]}),
+        json.dumps({"gates": [{key: value for key, value in GATE.items() if key != "limit"}]}),
         json.dumps({"gates": [{**GATE, "value": "high"}]}),
         json.dumps({"gates": [{**GATE, "limit": 10**400}]}),
     ],
