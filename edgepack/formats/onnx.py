@@ -70,11 +70,11 @@ def convert(config: Config, out: Path, *, context: ExportContext) -> None:
 def _from_keras(path: Path, opset: int, layout: str | None) -> Any:
     import tf2onnx
 
-    from edgepack.keras_models.load import load
+    from edgepack.keras_models.load import load_own
     from edgepack.keras_models.serving import serving
     from edgepack.onnx_models.ends import describe
 
-    model = load(path)
+    model = load_own(path)
     if layout and len(model.inputs[0].shape) != 4:
         raise ConversionError(
             f"layout: {layout} is for images, but the input of {model.name!r} has the shape "

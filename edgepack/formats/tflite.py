@@ -66,13 +66,13 @@ def convert(config: Config, out: Path, *, context: ExportContext) -> None:
     Raises:
         ConversionError: An operation is no TFLite built-in, or the file is not what its precision says.
     """
-    from edgepack.keras_models.load import load
+    from edgepack.keras_models.load import load_own
     from edgepack.keras_models.table import columns_of
     from edgepack.quantization.post_training import calibrated
 
     precision = config.precision
     quantised = context.quantised_model if precision == "int8" else None
-    model = load(quantised or context.float_model)
+    model = load_own(quantised or context.float_model)
     columns = columns_of(model)
     if columns and config.input not in (None, "float32"):
         raise ConversionError(

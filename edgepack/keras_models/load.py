@@ -1,12 +1,12 @@
 """How is a saved Keras model read, and what is wrong when it cannot be?"""
 
-import json
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgepack.errors import MissingError, RecipeError
+from edgepack.keras_models.look import look
+from edgepack.keras_models.trust import require_plain
 
 H5_SUFFIXES = (".h5", ".hdf5")
 
@@ -32,6 +32,17 @@ def load(path: Path) -> Any:
     return load_with_proof(path).model
 
 
+def load_own(path: Path) -> Any:
+    """Load a model that edgepack itself saved, without custom layers beyond those in use.
+
+    What a user's Python file built may hold code, and comes back whole.
+
+    Raises:
+        RecipeError: It cannot be loaded.
+    """
+    return _load_keras_2(path)
+
+
 def load_with_proof(path: Path, custom_objects: Path | None = None) -> Loaded:
     """Load a model from ``.keras``, ``.h5`` or a SavedModel folder, quantisation wrappers included.
 
@@ -44,27 +55,32 @@ def load_with_proof(path: Path, custom_objects: Path | None = None) -> Loaded:
 
     Raises:
         MissingError: There is nothing at that path.
-        RecipeError: It is no model that Keras can read; the message says which kind of file it is. Or it is a Keras 3
-            model of which parts cannot be carried over to tf_keras; all are named.
+        RecipeError: It is no model that Keras can read; the message says which kind of file it is. Or it holds code, or
+            names functions that are none of Keras (see `trust`). Or it is a Keras 3 model of which parts cannot be
+            carried over to tf_keras. All of it is named.
     """
-    from edgepack.keras_models import custom
+    from edgepack.keras_models import custom, layers
 
     if not path.exists():
         raise MissingError(f"there is no model at {path}", fix="check the path")
     if custom_objects:
         custom.use(custom_objects)
-    version = _version(path)
-    if version.startswith("3"):
+    if path.is_dir() or path.suffix not in (".keras", *H5_SUFFIXES):
+        return Loaded(_load_keras_2(path, safe=True), "", None)
+    saved = look(path)
+    if saved.version.startswith("3"):
         from edgepack.keras_models.keras3.load import load as rebuild
 
-        rebuilt = rebuild(path, custom.files(), custom.in_use())
-        return Loaded(rebuilt.model, version, rebuilt.max_abs_difference)
-    return Loaded(_load_keras_2(path), version, None)
+        rebuilt = rebuild(path, saved.config, custom.files(), custom.in_use())
+        return Loaded(rebuilt.model, saved.version, rebuilt.max_abs_difference)
+    require_plain(saved.config, {*custom.in_use(), *layers.custom_objects()})
+    return Loaded(_load_keras_2(path, safe=True), saved.version, None)
 
 
-def _load_keras_2(path: Path) -> Any:
+def _load_keras_2(path: Path, *, safe: bool = False) -> Any:
     import tensorflow_model_optimization as tfmot
     import tf_keras
+    from tf_keras.src.saving.serialization_lib import SafeModeScope
 
     from edgepack.keras_models import custom, layers, table
     from edgepack.quantization import quantizers
@@ -72,47 +88,15 @@ def _load_keras_2(path: Path) -> Any:
     own = {**layers.custom_objects(), **quantizers.custom_objects(), **custom.in_use()}
     own[table.KIND] = table.layer_class()
     try:
-        with tfmot.quantization.keras.quantize_scope(own), tfmot.sparsity.keras.prune_scope():
-            return tf_keras.models.load_model(path, compile=False)
+        scopes = (tfmot.quantization.keras.quantize_scope(own), tfmot.sparsity.keras.prune_scope())
+        with scopes[0], scopes[1], SafeModeScope(safe):
+            return tf_keras.models.load_model(path, compile=False, safe_mode=safe)
     except Exception as error:
         raise RecipeError(
             f"{path} could not be loaded by Keras {tf_keras.__version__}: {type(error).__name__}: {_first_line(error)}",
             fix="expected a complete .keras or .h5 file or a SavedModel folder; custom layers come with "
             "model.custom_objects",
         ) from error
-
-
-def _version(path: Path) -> str:
-    """The version of Keras that saved a model, or an empty text where the file does not say."""
-    if path.is_dir():
-        return ""
-    if path.suffix == ".keras":
-        return _archive_version(path)
-    import h5py
-
-    if path.suffix not in H5_SUFFIXES or not h5py.is_hdf5(path):
-        return ""
-    with h5py.File(path, "r") as file:
-        if "model_config" not in file.attrs:
-            raise RecipeError(
-                f"{path} holds weights and no model", fix='save the whole model: model.save("model.keras")'
-            )
-        version = file.attrs.get("keras_version", "")
-    return version.decode() if isinstance(version, bytes) else str(version)
-
-
-def _archive_version(path: Path) -> str:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            metadata = json.loads(archive.read("metadata.json"))
-            broken = archive.testzip()
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
-        raise RecipeError(
-            f"{path} is not a readable .keras file ({_first_line(error)})", fix="save or copy the model again"
-        ) from error
-    if broken is not None:
-        raise RecipeError(f"{path}: its member {broken!r} is damaged", fix="save or copy the model again")
-    return str(metadata.get("keras_version", ""))
 
 
 def _first_line(error: BaseException) -> str:

@@ -17,7 +17,7 @@ def run(request: Request) -> dict[str, Any]:
     A post-training step leaves the model alone, so that there is no ``model.h5``. ``inputs["trained"]`` is the trained
     float model, before any step.
     """
-    from edgepack.keras_models.load import load
+    from edgepack.keras_models.load import load_own
     from edgepack.keras_models.save import save
     from edgepack.stages.determinism import make_deterministic
     from edgepack.training import distribution
@@ -32,7 +32,7 @@ def run(request: Request) -> dict[str, Any]:
     if request.smoke and "epochs" in type(config).model_fields:
         config = config.model_copy(update={"epochs": 1})
     data = dataset.load(request.inputs["data"])
-    model = load(request.inputs["model"] / "model.h5")
+    model = load_own(request.inputs["model"] / "model.h5")
     before = _accuracy(request.inputs["model"])
     if before is None:
         before = evaluate(model, data)["val_accuracy"]

@@ -25,7 +25,7 @@ def run(request: Request) -> dict[str, Any]:
     """
     import numpy as np
 
-    from edgepack.keras_models.load import load
+    from edgepack.keras_models.load import load_own
     from edgepack.stages.determinism import make_deterministic
     from edgepack.training.fit import predict
 
@@ -75,7 +75,7 @@ def run(request: Request) -> dict[str, Any]:
     for name, path in compared.items():
         if path:
             if path not in outputs:
-                outputs[path] = predict(load(Path(path)), data, "test", recipe.verify.samples)
+                outputs[path] = predict(load_own(Path(path)), data, "test", recipe.verify.samples)
             np.save(request.out / f"keras.{name}.npy", outputs[path])
     return {"artifacts": made}
 

@@ -80,10 +80,10 @@ def _refuse_own_teacher(model: Any, context: TechniqueContext) -> None:
     import numpy as np
 
     from edgepack.errors import RecipeError
-    from edgepack.keras_models.load import load
+    from edgepack.keras_models.load import load_own
 
     assert context.float_model is not None
-    teacher = load(context.float_model).get_weights()
+    teacher = load_own(context.float_model).get_weights()
     mine = model.get_weights()
     if len(mine) == len(teacher) and all(map(np.array_equal, mine, teacher)):
         raise RecipeError(

@@ -63,7 +63,8 @@ def prepare(config: Distillation, student: Any, data: "Dataset", context: Techni
             who = f"the teacher {teacher.zoo!r}"
         else:
             path = _file(teacher, context)
-            model, who = _load(path), f"the teacher {path.name!r}" if teacher else "the teacher, the float model,"
+            who = f"the teacher {path.name!r}" if teacher else "the teacher, the float model,"
+            model = _load(path, given=teacher is not None)
             recorded = teacher is None and context.training.epochs
             smoothing = context.training.label_smoothing if recorded else 0.0
             if not recorded and (measured := smoothing_of(model, data)):
@@ -120,10 +121,10 @@ def _file(teacher: str | None, context: TechniqueContext) -> Path:
     return context.float_model
 
 
-def _load(path: Path) -> Any:
-    from edgepack.keras_models.load import load
+def _load(path: Path, *, given: bool) -> Any:
+    from edgepack.keras_models.load import load, load_own
 
-    return load(path)
+    return load(path) if given else load_own(path)
 
 
 def _trained(teacher: ZooTeacher, data: "Dataset", context: TechniqueContext, *, index: int) -> Any:

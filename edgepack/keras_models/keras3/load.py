@@ -3,7 +3,6 @@
 import json
 import sys
 import tempfile
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from edgepack.errors import CLASSES, DeviceError, RecipeError
 from edgepack.keras_models.graph import to_keras
 from edgepack.keras_models.keras3 import proof
 from edgepack.keras_models.keras3.translate import check, translate
+from edgepack.keras_models.trust import require_plain
 from edgepack.tf_environment import environment
 
 TIMEOUT_S = 600
@@ -34,11 +34,12 @@ class Rebuilt:
     max_abs_difference: float
 
 
-def load(path: Path, custom_objects: Sequence[Path], custom: Mapping[str, Any]) -> Rebuilt:
+def load(path: Path, config: Mapping[str, Any], custom_objects: Sequence[Path], custom: Mapping[str, Any]) -> Rebuilt:
     """Read a ``.keras`` or ``.h5`` file of Keras 3 in a process of its own and rebuild it here.
 
     Args:
         path: The file.
+        config: The configuration of the model in it.
         custom_objects: The user's Python files with layers and functions.
         custom: What those files hold in this process, by name.
 
@@ -46,7 +47,7 @@ def load(path: Path, custom_objects: Sequence[Path], custom: Mapping[str, Any]) 
         RecipeError: It cannot be read, parts of it cannot be carried over (all are named), or what was rebuilt
             computes something else (the first layer that differs is named).
     """
-    check(_config(path), custom)
+    _check(path, config, custom)
     with tempfile.TemporaryDirectory(prefix="edgepack-") as name:
         folder = Path(name)
         description = _read(path, folder, custom_objects)
@@ -60,29 +61,18 @@ def load(path: Path, custom_objects: Sequence[Path], custom: Mapping[str, Any]) 
     return Rebuilt(model, found.absolute)
 
 
-def _config(path: Path) -> Mapping[str, Any]:
-    """The configuration of the model in a file."""
-    if path.suffix == ".keras":
-        try:
-            with zipfile.ZipFile(path) as archive:
-                return _parsed(archive.read("config.json"))
-        except (KeyError, ValueError) as error:
-            raise RecipeError(
-                f"{path} is not a readable .keras file ({error})", fix="save or copy the model again"
-            ) from error
-    import h5py
-
-    with h5py.File(path, "r") as file:
-        return _parsed(_text(file.attrs["model_config"]))
-
-
-def _parsed(text: str | bytes) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(text)
-    return content
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
+def _check(path: Path, config: Mapping[str, Any], custom: Mapping[str, Any]) -> None:
+    """Look for what cannot be carried over, and for what must not be run, before Keras 3 is started."""
+    try:
+        check(config, custom)
+    except RecipeError:
+        raise
+    except Exception as error:  # what Keras itself wrote has every key that is looked for
+        raise RecipeError(
+            f"{path}: the configuration in it is none that Keras writes ({type(error).__name__}: {error})",
+            fix="save or copy the model again",
+        ) from error
+    require_plain(config, custom)
 
 
 def _read(path: Path, folder: Path, custom_objects: Sequence[Path], *, every_layer: bool = False) -> dict[str, Any]:
