@@ -41,6 +41,7 @@ RUN_ELSEWHERE = {
     r"make (check|unit|coverage|lock|clean)\b": "`make test` runs as much; the last ones change the checkout",
     r"\.ci/run\b": "it runs this test",
     r"\S*pytest\b": "it would run the tests within the tests",
+    r"python -m tests\.fuzz\b": "ten minutes, and a package that is in no lock file; tests/fuzz replays it",
     r"git clone\b": "the tests run in a clone already",
     r"cd edgepack\b": "follows `git clone`",
     r"(sudo )?(apt-get|apt|systemctl|dockerd)\b": "changes the machine",
