@@ -152,7 +152,13 @@ def adopt(source: Path, out: Path, *, input_shape: tuple[int, ...], layout: str 
     from edgepack.onnx_models import unsaid
 
     model = _read(source)
-    found = unsaid.find(model, input_shape, layout)
+    try:
+        found = unsaid.find(model, input_shape, layout)
+    except (ValueError, LookupError, TypeError, OverflowError) as error:  # numbers and types that no runtime reads
+        raise RecipeError(
+            f"{source.name} has inputs, outputs or scales of no known form: {type(error).__name__}: {error}",
+            fix="make or copy it again",
+        ) from error
     if unsaid.is_recorded(model) or not found.sentences:
         shutil.copyfile(source, out)
         return ()
@@ -165,10 +171,14 @@ def _read(path: Path) -> Any:
     import onnx
     from google.protobuf.message import DecodeError
 
+    from edgepack.onnx_models import files
+
     try:
         model = onnx.load(path, load_external_data=False)
     except DecodeError as error:
         raise RecipeError(f"{path.name} is no complete .onnx file ({error})", fix="make or copy it again") from error
+    except Exception as error:  # protobuf raises others for a message in a message in a message
+        raise RecipeError(f"{path.name} cannot be read: {error}", fix="make or copy it again") from error
     if not model.graph.node:
         raise RecipeError(f"{path.name} is no .onnx file: there is no graph in it", fix="make or copy it again")
     if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
@@ -176,4 +186,9 @@ def _read(path: Path) -> Any:
             f"{path.name} keeps its weights in other files, and a bundle takes single files",
             fix='save it as one: onnx.save(onnx.load("a.onnx"), "b.onnx")',
         )
+    try:
+        files.check(model, numbers=False)
+    except Exception as error:  # whatever works on the graph relies on its form
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+        raise RecipeError(f"{path.name} is no valid ONNX model: {reason}", fix="make or copy it again") from error
     return model

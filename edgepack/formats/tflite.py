@@ -236,7 +236,7 @@ def precision_of(path: Path) -> Precision | None:
         raise RecipeError(f"{path.name} is no .tflite file", fix="make or copy it again")
     try:
         return precision_of(content)
-    except ValueError as error:
+    except (ValueError, LookupError, TypeError, OverflowError) as error:
         raise RecipeError(
             f"{path.name} is no complete .tflite file: LiteRT says {_first_line(error)!r}", fix="make or copy it again"
         ) from error

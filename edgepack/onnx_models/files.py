@@ -20,17 +20,34 @@ def read(path: Path) -> Any:
 
     try:
         model = onnx.load(path)
-        onnx.checker.check_model(model)
-        for tensor in model.graph.initializer:  # the checker does not count the numbers of every constant
-            onnx.numpy_helper.to_array(tensor)
-        if any(isinstance(text, bytes) for text in _texts(model)):  # what protobuf gives for a text that is no UTF-8
-            raise ValueError("a name is no text")
+        check(model)
     except Exception as error:  # protobuf, the checker and external data raise classes of their own
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
         raise ConversionError(
             f"{path.name} is no valid ONNX model: {reason}", fix="make the file again, or copy it again"
         ) from error
     return model
+
+
+def check(model: Any, *, numbers: bool = True) -> None:
+    """Check a model whose weights are in it, and that every name is text.
+
+    Args:
+        model: `onnx.ModelProto`.
+        numbers: Whether constants must have as many numbers as their shapes say.
+
+    Raises:
+        Exception: Of ONNX's checker, numpy or this function: what is wrong.
+    """
+    import onnx
+
+    onnx.checker.check_model(model)
+    for tensor in (
+        model.graph.initializer if numbers else ()
+    ):  # the checker does not count the numbers of every constant
+        onnx.numpy_helper.to_array(tensor)
+    if any(isinstance(text, bytes) for text in _texts(model)):  # what protobuf gives for a text that is no UTF-8
+        raise ValueError("a name is no text")
 
 
 def _texts(model: Any) -> Iterator[object]:

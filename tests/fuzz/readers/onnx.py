@@ -105,10 +105,11 @@ def _change(model: Any, rng: random.Random) -> None:
 
 def parts(path: Path, made: Path, work: Path) -> Iterator[Part]:
     """See `readers`."""
-    from .tflite import _job
+    from .tflite import _job, adopted
 
     job = _job(path, None) | {"runtime": "onnxruntime", "artifact": "model.int8.onnx"}
     yield Part("bench", lambda: measure.work(job, 0.0), explained=True)
+    yield Part("adopt", lambda: adopted(path, made, work))
     golden = {"golden": str(made / BUNDLE / "golden.npz")}
     yield Part("verify", lambda: verify.work(job | golden, 0.0), explained=True)
     for name, change in {

@@ -1,6 +1,7 @@
 """What does edgepack do with a ``.tflite`` file?"""
 
 import random
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -8,8 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from edgepack import dataset
 from edgepack.errors import EdgepackError
+from edgepack.models.artifacts import Artifact, formats
 from edgepack.runner import measure, verify
+from edgepack.stages import adopt
 from edgepack.tflite_models import contents
 from edgepack.verify import layers, weights
 
@@ -24,11 +28,11 @@ BUNDLE = "run/linux-amd64-cpu"
 
 def prepare(made: Path) -> None:
     """See `readers`."""
-    folder = made / BUNDLE
-    for path in sorted(folder.glob("*.tflite")):
-        for part in parts(path, made, folder):
-            with suppress(EdgepackError):  # a file of another precision is no bad file
-                part.run()
+    with tempfile.TemporaryDirectory() as work:
+        for path in sorted((made / BUNDLE).glob("*.tflite")):
+            for part in parts(path, made, Path(work)):
+                with suppress(EdgepackError):  # a file of another precision is no bad file
+                    part.run()
 
 
 def seeds(made: Path) -> list[bytes]:
@@ -68,11 +72,21 @@ def parts(path: Path, made: Path, work: Path) -> Iterator[Part]:
     yield Part("contents.require front", lambda: contents.require(content, "int8", float_front=True))
     yield Part("weights", lambda: weights.summary(weights.weights(path)))
     yield Part("bench", lambda: measure.work(_job(path, None), 0.0), explained=True)
+    yield Part("adopt", lambda: adopted(path, made, work))
     golden = made / BUNDLE / "golden.npz"
     yield Part("verify", lambda: verify.work(_job(path, golden), 0.0), explained=True)
     onnx = made / BUNDLE / "model.int8.onnx"
     x = np.zeros((1, 8, 8, 1), np.int8)
     yield Part("layers", lambda: layers.compare_layers(path, onnx, x))
+
+
+def adopted(path: Path, made: Path, work: Path) -> None:
+    """What `stages.adopt` does with a file that another tool made, as ``model.artifacts`` names it."""
+    out = work / f"adopted{path.suffix}"
+    adopt._look(Artifact(file=str(path)), path)
+    formats()[path.suffix].adopt(path, out, input_shape=(8, 8, 1))
+    (data,) = (made / "run/cache").glob("data-*")
+    adopt._try(out, path.name, dataset.load(data))
 
 
 def _job(path: Path, golden: Path | None) -> dict[str, Any]:

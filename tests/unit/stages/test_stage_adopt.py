@@ -182,3 +182,13 @@ def test_a_number_format_that_is_given_and_wrong_is_refused(tmp_path: Path, fore
 def test_what_is_no_tflite_file_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "theirs.tflite").write_bytes(content)
     assert refusal(tmp_path, "theirs.tflite").startswith("theirs.tflite is no ")
+
+
+def test_nodes_in_a_circle_are_refused_and_not_followed(tmp_path: Path, foreign: ModuleType) -> None:
+    """In search of what a kernel's input is stored as, they would be followed forever."""
+    made = foreign.classifier()
+    for source, target in (("b", "a"), ("a", "b")):
+        made.graph.node.append(helper.make_node("Identity", [source], [target]))
+    made.graph.node[1].input[1] = "a"
+    foreign.save(made, tmp_path / "theirs.onnx")
+    assert refusal(tmp_path, "theirs.onnx").startswith("theirs.onnx is no valid ONNX model: ")
