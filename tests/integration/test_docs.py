@@ -12,15 +12,15 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 from support import ROOT, TIMEOUT_S, Edgepack, read_json
 
+from edgepack import extensions, yamlfile
 from edgepack import recipe as recipes
 from edgepack import target as targets
-from edgepack import yamlfile
 from edgepack.config import Config, validate
 from edgepack.images import engine
 
@@ -203,12 +203,19 @@ def test_every_key_of_a_recipe_is_explained(edgepack: Edgepack) -> None:
 
 
 def test_every_field_of_a_target_is_explained_with_its_default() -> None:
-    rows = re.findall(r"^\| `([\w.-]+)` \| .* \|$", (ROOT / "targets" / "README.md").read_text(), re.MULTILINE)
-    expected = _fields(targets.Target) - {"name"}
-    assert expected <= set(rows)
-    listed = {row for row in rows if row not in targets.shipped()}
-    assert listed == expected
-    assert set(targets.shipped()) <= set(rows)
+    text = (ROOT / "targets" / "README.md").read_text()
+    fields = text.partition("## Fields")[2].partition("\n## ")[0]
+    shown = set(re.findall(r"^\| `([\w.-]+)` \| .* \|$", fields, re.MULTILINE))
+    assert shown == _fields(targets.Target) - {"name"}
+    assert set(targets.shipped()) <= set(re.findall(r"^\| `([\w.-]+)` \|", text, re.MULTILINE))
+
+
+def test_every_key_of_a_targets_firmware_is_explained() -> None:
+    text = (ROOT / "targets" / "README.md").read_text()
+    rows = re.findall(r"^\| (`.*?) \|", text.partition("| key of `firmware` |")[2].partition("\n## ")[0], re.MULTILINE)
+    kinds = [extensions.load("edgepack.firmware", name) for name in extensions.names("edgepack.firmware")]
+    expected = {"use"}.union(*(_fields(kind.Config) for kind in kinds))
+    assert {key for row in rows for key in re.findall(r"`(\w+)`", row)} == expected
 
 
 def test_every_message_in_troubleshooting_is_one_of_ours() -> None:
@@ -423,12 +430,16 @@ def _recipe(content: dict[str, Any], source: str) -> recipes.Recipe:
 def _fields(model: type[Config], prefix: str = "") -> set[str]:
     found: set[str] = set()
     for name, field in model.model_fields.items():
-        nested = field.annotation
-        if isinstance(nested, type) and issubclass(nested, Config):
-            found |= _fields(nested, f"{prefix}{name}.")
-        else:
+        nested = next((part for part in (field.annotation, *get_args(field.annotation)) if _is_config(part)), None)
+        if nested is not field.annotation:  # a value, or a part that may be absent
             found.add(prefix + name)
+        if nested:
+            found |= _fields(nested, f"{prefix}{name}.")
     return found
+
+
+def _is_config(annotation: object) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, Config)
 
 
 def _lines(text: str) -> list[str]:
@@ -449,6 +460,7 @@ def _engine_answers() -> bool:
     return status.version is not None
 
 
+@cache
 @cache
 def _strings() -> str:
     """Every text in the package's source, one to a line; the fixed parts of f-strings count as texts."""
