@@ -19,6 +19,8 @@ from . import commands, readers, seeds
 from .engine import Count
 
 RESULTS = seeds.ROOT / "benchmarks/results/fuzz.json"
+LATE_S = 60
+"""So long may the engine take to end behind its time."""
 SAMPLED = 8
 """So many of the inputs that reached something new are given to the real command, too."""
 
@@ -64,12 +66,19 @@ def _fuzz(name: str, folder: Path, until: float) -> tuple[int, Path]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONHASHSEED": "0"}
     while (left := int(until - time.monotonic())) > 0:
         argv = [sys.executable, "-m", "tests.fuzz.engine", name, str(folder), str(left)]
-        with log.open("ab") as stream:
-            done = subprocess.run(argv, env=environment, cwd=folder, stdout=stream, stderr=stream, check=False)
+        with (
+            log.open("ab") as stream,
+            subprocess.Popen(argv, env=environment, cwd=folder, stdout=stream, stderr=stream) as engine,
+        ):
+            try:
+                code = engine.wait(left + LATE_S)
+            except subprocess.TimeoutExpired:  # where libFuzzer's own alarm is not heard: in a library
+                engine.kill()
+                code = engine.wait()
         processes += 1
-        if done.returncode == 1:
+        if code == 1:
             raise RuntimeError(f"the engine itself failed; see {log}")
-        if done.returncode < 0:  # killed, before libFuzzer could keep the input
+        if code < 0:  # killed, before libFuzzer could keep the input
             last = max((folder / name / "work").glob("input*"), key=lambda path: path.stat().st_mtime)
             shutil.copyfile(last, folder / name / "native" / f"killed-{processes}")
     return processes, log

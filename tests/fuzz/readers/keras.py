@@ -9,8 +9,9 @@ import json
 import os
 import random
 import signal
+import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def mutate(content: bytes, rng: random.Random, flip: Flip) -> bytes:
     if rng.random() < 0.25:
         return flip(content)
     try:
-        return _in_hdf5(content, rng) if content.startswith(HDF5) else _in_archive(content, rng, flip)
+        return _in_hdf5(content, rng, flip) if content.startswith(HDF5) else _in_archive(content, rng, flip)
     except Exception:
         return flip(content)
 
@@ -75,18 +76,25 @@ def _in_archive(content: bytes, rng: random.Random, flip: Flip) -> bytes:
     return packed.getvalue()
 
 
-def _in_hdf5(content: bytes, rng: random.Random) -> bytes:
+def _in_hdf5(content: bytes, rng: random.Random, flip: Flip) -> bytes:
+    with tempfile.NamedTemporaryFile(suffix=".h5") as changed:
+        changed.write(content)
+        changed.flush()
+        if _forked(lambda: _change_attributes(changed.name, rng)) == 0:
+            return Path(changed.name).read_bytes()
+    return flip(content)
+
+
+def _change_attributes(path: str, rng: random.Random) -> None:
     import h5py
 
-    stream = io.BytesIO(content)
-    with h5py.File(stream, "r+") as file:
+    with h5py.File(path, "r+") as file:
         config = json.loads(file.attrs["model_config"])
         file.attrs["model_config"] = json.dumps(mutate_json(config, rng))
         if rng.random() < 0.1:
             file.attrs["keras_version"] = rng.choice(("3.0.0", "2.0.0", "", "3", "x"))
         if rng.random() < 0.1:
             file.attrs["model_config"] = rng.choice(("", "null", "[]", "{}", 3, "[" * 5000))
-    return stream.getvalue()
 
 
 def parts(path: Path, made: Path, work: Path) -> Iterator[Part]:
@@ -111,17 +119,25 @@ def _load(path: Path) -> Any:
 
 def _survive(path: Path) -> None:
     """Read a file in a forked process first, as `look` does in one of its own: HDF5 crashes and hangs."""
+    ended = _forked(lambda: looking.read(path))
+    if ended < 0:
+        raise RecipeError(f"HDF5 ended by signal {-ended}", fix=looking.AGAIN)
+
+
+def _forked(action: Callable[[], Any]) -> int:
+    """Do something in a forked process; 0, 1 behind an exception, or minus the signal that ended it."""
     child = os.fork()
     if child == 0:
+        code = 1
         try:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
             signal.alarm(LOOKS_S)
-            looking.read(path)
+            action()
+            code = 0
         finally:
-            os._exit(0)
+            os._exit(code)
     _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        raise RecipeError(f"HDF5 ended by signal {os.WTERMSIG(status)}", fix=looking.AGAIN)
+    return os.waitstatus_to_exitcode(status)
 
 
 def command(path: Path, made: Path, work: Path) -> list[str]:

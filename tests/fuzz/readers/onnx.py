@@ -118,7 +118,7 @@ def parts(path: Path, made: Path, work: Path) -> Iterator[Part]:
         "unsigned": unsigned.make_unsigned,
         "half": half.halve,
         "int8 weights": integer.require_int8_weights,
-        "zero points": integer._own_zero_points,
+        "zero points": integer.own_zero_points,
         "ends": _describe,
     }.items():
         yield Part(name, lambda chosen=change: chosen(files.read(path)))
