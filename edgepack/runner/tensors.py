@@ -50,7 +50,7 @@ class TensorSpec:
                 zero_point=None if zero_point is None else int(zero_point),
                 layout=layout,
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
             raise ValueError(
                 f"not a tensor: {values!r}; expected name, shape, dtype, scale and zero_point ({error!r})"
             ) from error

@@ -98,7 +98,7 @@ def with_recorded(plain: tuple[TensorSpec, ...], recorded: str | None) -> tuple[
         return plain
     try:
         by_name = {spec.name: spec for spec in map(TensorSpec.from_dict, json.loads(recorded))}
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise RunnerError(f"the file's metadata about its tensors cannot be read: {first_line(error)}") from error
     return tuple(_merged(spec, by_name.get(spec.name, spec)) for spec in plain)
 
