@@ -1,23 +1,18 @@
 """How does a model become an ``.onnx`` file?"""
 
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
 from edgepack import contracts
 from edgepack.contracts import ExportContext, Precision
 from edgepack.errors import ConversionError, RecipeError
-
-if TYPE_CHECKING:
-    from edgepack.keras_models.serving import Serving
+from edgepack.keras_models.memory import release
 
 SUFFIX = "onnx"
-COPIES = "TF2ONNX_CATCH_ERRORS"
 
 
 class Config(contracts.ExportConfig):
@@ -70,9 +65,61 @@ def convert(config: Config, out: Path, *, context: ExportContext) -> None:
 def _from_keras(path: Path, opset: int, layout: str | None) -> Any:
     import tf2onnx
 
+    from edgepack.onnx_models.ends import describe
+    from edgepack.onnx_models.frugal import frugal
+
+    frozen = _frozen(path, layout)
+    release()
+
+    def from_frozen() -> Any:
+        return tf2onnx.convert.from_graph_def(
+            frozen.graph,
+            name=frozen.model,
+            input_names=[frozen.input],
+            output_names=[frozen.output],
+            tensors_to_rename={frozen.input: frozen.input_name, frozen.output: frozen.output_name},
+            opset=opset,
+            inputs_as_nchw=[frozen.input] if layout else None,
+        )[0]
+
+    try:
+        try:
+            with frugal():
+                graph = from_frozen()
+        except Exception:  # an optimisation that fails is left out only where there is a copy to go back to
+            graph = from_frozen()
+    except Exception as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ConversionError(
+            f"ONNX conversion of {frozen.model!r} failed: {first}", fix="replace the layer that it names"
+        ) from error
+    plain: dict[str, Any] = {"dtype": "float32", "scale": None, "zero_point": None}
+    describe(graph, [{"name": frozen.input_name, **plain}], [{"name": frozen.output_name, **plain}], layout=layout)
+    return graph
+
+
+@dataclass(frozen=True)
+class _Frozen:
+    """A model as a graph with every weight inside: its own name, those of its tensors, and what they will be called."""
+
+    model: str
+    graph: Any
+    input: str
+    output: str
+    input_name: str
+    output_name: str
+
+
+def _frozen(path: Path, layout: str | None) -> _Frozen:
+    """Freeze a model and let go of Keras, before tf2onnx needs memory for several copies of its weights.
+
+    `tf2onnx.convert.from_keras` and ``from_function`` hold the model, too, and make inputs of tensors that a layer
+    holds (Normalization's).
+    """
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
     from edgepack.keras_models.load import load_own
     from edgepack.keras_models.serving import serving
-    from edgepack.onnx_models.ends import describe
 
     model = load_own(path)
     if layout and len(model.inputs[0].shape) != 4:
@@ -82,54 +129,15 @@ def _from_keras(path: Path, opset: int, layout: str | None) -> Any:
             fix="leave layout out",
         )
     traced = serving(model, batch=None)
-    names = [f"{traced.input_name}:0"] if layout else None
-    function = _closed(traced)
-
-    def from_function() -> Any:
-        return tf2onnx.convert.from_function(function, [traced.signature], opset=opset, inputs_as_nchw=names)[0]
-
-    try:
-        try:
-            with _without_copies():
-                graph = from_function()
-        except Exception:  # an optimisation that fails is left out only where there is a copy to go back to
-            graph = from_function()
-    except Exception as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ConversionError(
-            f"ONNX conversion of {model.name!r} failed: {first}", fix="replace the layer that it names"
-        ) from error
-    plain: dict[str, Any] = {"dtype": "float32", "scale": None, "zero_point": None}
-    describe(graph, [{"name": traced.input_name, **plain}], [{"name": traced.output_name, **plain}], layout=layout)
-    return graph
-
-
-def _closed(traced: "Serving") -> Any:
-    """The function with every constant inside; tf2onnx makes inputs of tensors that a layer holds (Normalization's)."""
-    import tensorflow as tf
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-
-    if all(tensor.dtype == tf.resource for tensor in traced.concrete.captured_inputs):
-        return traced.function
-    frozen = convert_variables_to_constants_v2(traced.concrete)
-    return tf.function(lambda x: {traced.output_name: frozen(x)[0]}, input_signature=[traced.signature])
-
-
-@contextmanager
-def _without_copies() -> Iterator[None]:
-    """Keep tf2onnx from copying the graph before each optimisation: 5.5 GB become 3.4 for ResNet50.
-
-    The variable's presence does it, whatever its value (tf2onnx 1.17, ``convert.py``).
-    """
-    before = os.environ.get(COPIES)
-    os.environ[COPIES] = "FALSE"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[COPIES]
-        else:
-            os.environ[COPIES] = before
+    closed = convert_variables_to_constants_v2(traced.concrete, lower_control_flow=False, aggressive_inlining=True)
+    return _Frozen(
+        model=model.name,
+        graph=closed.graph.as_graph_def(add_shapes=True),
+        input=closed.inputs[0].name,
+        output=closed.outputs[0].name,
+        input_name=traced.input_name,
+        output_name=traced.output_name,
+    )
 
 
 def precision_of(path: Path) -> Precision | None:

@@ -31,12 +31,14 @@ def from_tflite(path: Path, *, opset: int, layout: str | None = None, mixed: boo
     """
     import tf2onnx
 
+    from edgepack.onnx_models.frugal import frugal
     from edgepack.tflite_models import contents
 
     content = path.read_bytes()
     turned = contents.input_names(content) if layout else None
     try:
-        model, _ = tf2onnx.convert.from_tflite(str(path), opset=opset, inputs_as_nchw=turned)
+        with frugal():
+            model, _ = tf2onnx.convert.from_tflite(str(path), opset=opset, inputs_as_nchw=turned)
     except Exception as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ConversionError(
@@ -48,7 +50,7 @@ def from_tflite(path: Path, *, opset: int, layout: str | None = None, mixed: boo
     describe(model, *contents.tensor_specs(content), layout=layout)
     if not mixed:
         require_int8_weights(model)
-    _own_zero_points(model)
+    own_zero_points(model)
     names = contents.tensor_names(content)
     _give_back(model, names)
     canonicalise(model, keep=names)
@@ -90,7 +92,7 @@ def require_int8_weights(model: Any) -> None:
         )
 
 
-def _own_zero_points(model: Any) -> None:
+def own_zero_points(model: Any) -> None:
     """Give each int8 weight a zero point of its own, in place.
 
     On processors where ONNX Runtime's products of 8 bits overflow it makes weights unsigned when asked to be exact (see
@@ -98,10 +100,12 @@ def _own_zero_points(model: Any) -> None:
     """
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     for node in model.graph.node:
-        weight = constants.get(node.input[0]) if node.op_type == "DequantizeLinear" and len(node.input) > 2 else None
-        if weight is not None and weight.data_type == INT8:
+        if node.op_type != "DequantizeLinear" or len(node.input) < 3:
+            continue
+        weight, zero_point = (constants.get(node.input[index]) for index in (0, 2))
+        if weight is not None and weight.data_type == INT8 and zero_point is not None:
             own = model.graph.initializer.add()
-            own.CopyFrom(constants[node.input[2]])
+            own.CopyFrom(zero_point)
             own.name = node.input[2] = f"{node.output[0]}.zero_point"
 
 

@@ -1,16 +1,14 @@
 """Which files does the compressed model become?"""
 
-import ctypes
-import gc
 import shutil
 import tempfile
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from edgepack import dataset, extensions
 from edgepack.contracts import ExportContext, Int8, Precision
+from edgepack.keras_models.memory import release
 from edgepack.stages.request import Request
 from edgepack.techniques._post_training import CALIBRATION_SAMPLES
 
@@ -65,7 +63,7 @@ def run(request: Request) -> dict[str, Any]:
         samples = calibrated.get(precision)
         own = context if samples is None else replace(context, calibration=data.calibration(samples))
         format_.convert(config, path, context=own)
-        _release()
+        release()
         return path
 
     with tempfile.TemporaryDirectory() as extra:
@@ -87,13 +85,3 @@ def _is_special(config: Any) -> bool:
 
 def _format(config: Any) -> str:
     return extensions.name_of(config)
-
-
-def _release() -> None:
-    """Give back what a conversion held: Keras keeps graphs, and the allocator keeps pages, until they are told."""
-    import tf_keras
-
-    tf_keras.backend.clear_session()
-    gc.collect()
-    with suppress(OSError, AttributeError):  # not glibc
-        ctypes.CDLL(None).malloc_trim(0)
