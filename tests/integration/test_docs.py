@@ -36,7 +36,7 @@ PAGES = sorted(
 BLOCK = re.compile(r"(?:^`(?P<file>[\w./-]+)`:\n\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 RUN_ELSEWHERE = {
-    r"make demo\b": "continuous integration runs it after the tests, into a folder of its own",
+    r"make demo\b": "continuous integration runs it before the tests, which look at what it left",
     r"make test\b": "it runs this test",
     r"make (check|unit|coverage|lock|clean)\b": "`make test` runs as much; the last ones change the checkout",
     r"\.ci/run\b": "it runs this test",

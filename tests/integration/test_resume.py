@@ -16,7 +16,7 @@ SHORT = (
     *("--set", "gates.max_accuracy_drop=1"),
     *("--set", "bench.warmup_s=0.2", "--set", "bench.min_time_s=0.5"),
 )
-STAGES_LIKE_EARLIER_ONES = ("footprint-1-prune", "footprint-2-qat")
+STAGES_LIKE_EARLIER_ONES = ("footprint-1-prune", "compress-2-qat", "footprint-2-qat")
 STAGES = (
     "data", "train", "footprint-float", "compress-1-prune", "footprint-1-prune", "compress-2-qat", "footprint-2-qat",
     "export", "verify", "image", "bench",
