@@ -73,11 +73,9 @@ def _other_failures(
     failures: list[str] = []
     if check is not None and check.status == "failed" and not gates_failed:
         failures.append("; ".join(check.reasons) or "verification failed without a reason")
-    for pair in target.pairs:
-        sides = [(pair.a.file, pair.a.runtime), (pair.b.file, pair.b.runtime)]
-        if pair.status == "failed" and (file, runtime) in sides:
-            other = sides[1 - sides.index((file, runtime))]
-            failures.append(f"disagrees with {other[0]} in {runtime_name(other[1])}")
+    for pair in target.pairs:  # the first side is what the second is held to
+        if pair.status == "failed" and (file, runtime) == (pair.b.file, pair.b.runtime):
+            failures.append(f"disagrees with {pair.a.file} in {runtime_name(pair.a.runtime)}")
     crashed = next(
         (x for x in target.latencies if (x.artifact, x.runtime) == (file, runtime) and x.status == "error"),
         None,
