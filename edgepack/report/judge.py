@@ -73,9 +73,11 @@ def _other_failures(
     failures: list[str] = []
     if check is not None and check.status == "failed" and not gates_failed:
         failures.append("; ".join(check.reasons) or "verification failed without a reason")
-    for pair in target.pairs:  # the first side is what the second is held to
-        if pair.status == "failed" and (file, runtime) == (pair.b.file, pair.b.runtime):
-            failures.append(f"disagrees with {pair.a.file} in {runtime_name(pair.a.runtime)}")
+    failures += [
+        f"disagrees with {pair.a.file} in {runtime_name(pair.a.runtime)}"
+        for pair in target.pairs  # the first side is what the second is held to
+        if pair.status == "failed" and (file, runtime) == (pair.b.file, pair.b.runtime)
+    ]
     crashed = next(
         (x for x in target.latencies if (x.artifact, x.runtime) == (file, runtime) and x.status == "error"),
         None,
