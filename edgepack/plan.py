@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgepack import extensions, finished, starts, steps, worker
+from edgepack import exports, extensions, finished, starts, steps, worker
 from edgepack import recipe as recipes
 from edgepack import target as targets
 from edgepack.recipe import STAGES, Recipe
@@ -98,6 +98,8 @@ def make_plan(
     for index, name in enumerate(recipe.targets):
         with nullcontext() if target_names else recipes.located(recipe_file, ("targets", index)):
             loaded.append(targets.load(name, relative_to=base))
+    with recipes.located(recipe_file, ("export",)):
+        recipe = recipe.model_copy(update={"export": exports.fitted(recipe.export, loaded)})
     return Plan(
         recipe=recipe,
         recipe_file=str(recipe_file),
@@ -120,9 +122,9 @@ def describe(plan: Plan) -> dict[str, Any]:
         RecipeError: A finished file is none that could be verified.
     """
     adopted = _adopted(plan) if plan.recipe.model.finished else None
-    exports = [f"model.{config.precision}.{_suffix(config)}" for config in plan.recipe.export]
+    files = [f"model.{config.precision}.{_suffix(config)}" for config in plan.recipe.export]
     skipped = dict.fromkeys(finished.SKIPPED, finished.REASON)
-    names = exports if adopted is None else [item["file"] for item in adopted]
+    names = files if adopted is None else [item["file"] for item in adopted]
     return {
         "schema": "edgepack.plan/1",
         "run_folder": str(plan.run_folder),

@@ -55,6 +55,11 @@ class Target(Config):
     runtimes: tuple[Runtime, ...] = Field(min_length=1, description="runtimes to package, verify and measure")
     precisions: tuple[Precision, ...] = Field(min_length=1, description="precisions that the device can run")
     threads: PositiveInt = Field(1, description="inference threads, always explicit")
+    export: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="keys of the recipe's exports that the device asks for, by format",
+        examples=[{"onnx": {"opset": 15, "layout": "nchw"}}],
+    )
     min_delegated: Share | None = Field(
         None, description="smallest share of a .tflite file's operations that a delegate must take"
     )
