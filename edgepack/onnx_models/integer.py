@@ -9,6 +9,7 @@ from edgepack.onnx_models.clips import move_clips
 from edgepack.onnx_models.ends import describe
 from edgepack.onnx_models.moves import quantise_moves
 from edgepack.onnx_models.pads import fold_pads
+from edgepack.onnx_models.strides import share_strides
 from edgepack.onnx_models.unsigned import make_operands_unsigned, make_unsigned
 
 INT8 = 3  # onnx.TensorProto.INT8
@@ -20,8 +21,8 @@ PREQUANT = "_prequant"
 def from_tflite(path: Path, *, opset: int, layout: str | None = None, mixed: bool = False) -> Any:
     """Convert an int8 ``.tflite`` to a graph with the same weights, scales and zero points.
 
-    Activations are unsigned, see `unsigned`; limits, padding and what moves integers do not hinder fusing, see `clips`,
-    `pads` and `moves`.
+    Activations are unsigned, see `unsigned`; limits, padding, strides and what moves integers do not hinder fusing, see
+    `clips`, `pads`, `strides` and `moves`.
 
     Args:
         path: The file; its inputs and outputs are int8, or float32 in front of the first layer.
@@ -51,6 +52,7 @@ def from_tflite(path: Path, *, opset: int, layout: str | None = None, mixed: boo
     make_operands_unsigned(model)
     move_clips(model)
     fold_pads(model)
+    share_strides(model)
     quantise_moves(model)
     describe(model, *contents.tensor_specs(content), layout=layout)
     if not mixed:
