@@ -114,17 +114,18 @@ def write(
     platform = image_platform(platform)
     dockerfile = render(family, base_image, labels)
     model = list(layers.model_entries(bundle))
-    requirements, exclude = layers.session_needs(runtimes)
+    needs = layers.session_needs(runtimes), layers.serving_needs(family)
+    requirements, exclude = ({*one, *two} for one, two in zip(*needs, strict=True))
     found = wheels.resolve(
-        requirements, platform=platform, python_version=python_version, cache=wheel_cache, progress=progress
+        sorted(requirements), platform=platform, python_version=python_version, cache=wheel_cache, progress=progress
     )
     progress(f"packing the image context for {platform}: {', '.join(wheel.name for wheel in found)}")
     final = bundle / FOLDER
     with ExitStack() as stack:
         folder = _new_folder(bundle, stack)
-        unpacked = {wheel: _unpack(wheel, exclude, stack) for wheel in found}
+        unpacked = {wheel: _unpack(wheel, sorted(exclude), stack) for wheel in found}
         layers.refuse_doubles({wheel.name: entries for wheel, entries in unpacked.items()})
-        runner = tuple(layers.runner_entries())
+        runner = tuple(layers.runner_entries(family))
         sources = [*runner, *(entry for entries in unpacked.values() for entry in entries)]
         compiled = bytecode.compile_entries(sources, folder.parent / "sources", python_version, progress)
 

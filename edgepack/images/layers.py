@@ -12,8 +12,10 @@ from edgepack.errors import MissingError, RecipeError
 from edgepack.images.archive import Entry, from_path
 
 SITE_PACKAGES = "opt/edgepack/site-packages"
-APP = "opt/edgepack/app/runner"
+APP = "opt/edgepack/app/edgepack"
 BUNDLE = "bundle"
+SERVING = ("cpu", "gpu")
+"""Families whose images serve as well as measure."""
 
 # What no package needs in order to run; RECORD would list files that are not there.
 NEVER = ("**/__pycache__", "**/tests", "*.pyi", "*.pyx", "*.pxd", "*.h", "*.hpp", "*.a", "*.dist-info/RECORD")
@@ -38,6 +40,13 @@ def session_needs(runtimes: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, 
     requirements = {name for module in modules for name in module.REQUIREMENTS}
     exclude = {glob for module in modules for glob in module.EXCLUDE}
     return tuple(sorted(requirements)), tuple(sorted(exclude))
+
+
+def serving_needs(family: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What serving declares, as `session_needs`; nothing for a family that only measures."""
+    from edgepack import serving
+
+    return (serving.REQUIREMENTS, serving.EXCLUDE) if family in SERVING else ((), ())
 
 
 def excluded(path: str, patterns: Iterable[str]) -> bool:
@@ -90,11 +99,11 @@ def refuse_doubles(packages: Mapping[str, Sequence[Entry]]) -> None:
                 )
 
 
-def runner_entries() -> Iterable[Entry]:
-    """The runner's own code, as the package `runner`."""
-    folder = resources.PACKAGE / "runner"
-    for path in folder.rglob("*.py"):
-        yield from_path(path, f"{APP}/{path.relative_to(folder).as_posix()}")
+def runner_entries(family: str) -> Iterable[Entry]:
+    """The runner's own code and, where a family serves, that of serving, under their own names in edgepack."""
+    for package in ("runner", "serving") if family in SERVING else ("runner",):
+        for path in (resources.PACKAGE / package).rglob("*.py"):
+            yield from_path(path, f"{APP}/{path.relative_to(resources.PACKAGE).as_posix()}")
 
 
 def model_entries(bundle: Path) -> Iterable[Entry]:

@@ -1,4 +1,4 @@
-"""What does `python3 -m runner` do? Measure or verify a bundle, or ask it, and print one JSON document."""
+"""What does `python3 -m edgepack.runner` do? Measure or verify a bundle, or ask it, and print one JSON document."""
 
 import argparse
 import json

@@ -23,6 +23,7 @@ VERBS = (
     "verify",
     "image",
     "bench",
+    "serve",
     "report",
 )
 # Coverage starts itself in child processes; what is measured here is edgepack.

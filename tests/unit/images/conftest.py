@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from edgepack import serving
+
 MakeWheel = Callable[..., Path]
 
 
@@ -34,18 +36,19 @@ def make_wheel() -> MakeWheel:
 
 @pytest.fixture
 def wheel_cache(tmp_path: Path, make_wheel: MakeWheel) -> Path:
-    """A cache that holds what the onnxruntime session asks for, in the versions installed here."""
+    """A cache that holds what the onnxruntime session and serving ask for, in the versions installed here."""
     cache = tmp_path / "wheels"
-    for name in ("numpy", "onnxruntime"):
+    for name in ("numpy", "onnxruntime", *serving.REQUIREMENTS):
+        folder = name.replace("-", "_")
         for machine in ("x86_64", "aarch64"):
             make_wheel(
                 cache,
                 name,
                 importlib.metadata.version(name),
                 {
-                    f"{name}/__init__.py": "VALUE = {'a', 'b'}\n",
-                    f"{name}/tests/test_it.py": "",
-                    f"{name}/x.h": "",
+                    f"{folder}/__init__.py": "VALUE = {'a', 'b'}\n",
+                    f"{folder}/tests/test_it.py": "",
+                    f"{folder}/x.h": "",
                 },
                 f"cp311-cp311-manylinux_2_28_{machine}",
             )

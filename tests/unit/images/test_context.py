@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgepack import resources
+from edgepack import resources, serving
 from edgepack.errors import MissingError, RecipeError
-from edgepack.images import context
+from edgepack.images import context, layers
 
-ALLOWED = {"FROM", "ARG", "ADD", "COPY", "ENV", "LABEL", "USER", "ENTRYPOINT", "CMD", "HEALTHCHECK"}
+ALLOWED = {"FROM", "ARG", "ADD", "COPY", "ENV", "LABEL", "USER", "EXPOSE", "ENTRYPOINT", "CMD", "HEALTHCHECK"}
 FAMILIES = sorted(path.parent.name for path in resources.folder("containers").glob("*/Dockerfile"))
 
 
@@ -77,9 +77,11 @@ def test_the_layers_hold_packages_runner_and_model(
     assert list(content) == ["runtime", "runner", "model"]
     assert {f"{site}/numpy/__init__.py", f"{site}/onnxruntime/__init__.py"} <= content["runtime"]
     assert not [name for name in content["runtime"] if "/tests/" in name or name.endswith(".h")]
-    assert "opt/edgepack/app/runner/__main__.py" in content["runner"]
+    app = "opt/edgepack/app/edgepack"
+    assert {f"{app}/runner/__main__.py", f"{app}/serving/__main__.py"} <= content["runner"]
+    assert f"{app}/__init__.py" not in content["runner"]
     assert content["model"] == {"bundle/manifest.json", "bundle/model.float32.onnx", "bundle/golden.npz"}
-    assert [package.name for package in made.packages] == ["numpy", "onnxruntime"]
+    assert [package.name for package in made.packages] == sorted(["numpy", "onnxruntime", *serving.REQUIREMENTS])
     assert made.layers[0].size_bytes == sum(package.size_bytes for package in made.packages)
 
 
@@ -120,7 +122,8 @@ def test_a_dockerfile_executes_nothing(family: str) -> None:
     added = [line for line in lines if line.startswith(("ADD", "COPY"))]
     assert [line.split()[1] for line in added] == ["runtime.tar", "runner.tar", "model.tar"]
     assert "USER 65532:65532" in lines and 'CMD ["bench"]' in lines
-    assert 'ENTRYPOINT ["python3", "-m", "runner"]' in lines
+    package = "edgepack.serving" if family in layers.SERVING else "edgepack.runner"
+    assert f'ENTRYPOINT ["python3", "-m", "{package}"]' in lines
 
 
 @given(st.text(max_size=40))

@@ -73,10 +73,18 @@ def test_an_unknown_runtime_is_named_with_the_known_ones() -> None:
         layers.session_needs(["litrt"])
 
 
-def test_the_runner_is_packed_whole() -> None:
-    found = {entry.path for entry in layers.runner_entries()}
-    assert {"opt/edgepack/app/runner/__main__.py", "opt/edgepack/app/runner/sessions/litert.py"} <= found
-    assert all(path.endswith(".py") for path in found)
+def test_the_runner_is_packed_whole_and_serving_where_the_family_serves() -> None:
+    app = "opt/edgepack/app/edgepack"
+    runner = {f"{app}/runner/__main__.py", f"{app}/runner/sessions/litert.py"}
+    serving = {f"{app}/serving/__main__.py", f"{app}/serving/server.py"}
+    for family in ("cpu", "gpu"):
+        found = {entry.path for entry in layers.runner_entries(family)}
+        assert runner | serving <= found
+        assert all(path.endswith(".py") for path in found)
+        assert "uvicorn" in layers.serving_needs(family)[0]
+    phone = {entry.path for entry in layers.runner_entries("mobile")}
+    assert runner <= phone and not phone & serving
+    assert layers.serving_needs("mobile") == ((), ())
 
 
 @pytest.mark.parametrize(
