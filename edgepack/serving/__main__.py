@@ -17,6 +17,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         The runner's exit codes; ``serve`` ends with 0 after a signal, ``health`` with 1 for a server that is not ready.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] in (["-h"], ["--help"]):
+        print("serve [options]: answer requests over HTTP, see `serve --help`; else one of these verbs:\n")
     if not words or words[0] not in ("serve", "health"):
         return runner.main(words)
     try:
@@ -24,24 +26,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             from . import health
 
             return health.main()
-        from . import options
+        from .options import parse
 
-        chosen = options.parse(words[1:])
-        return _serve(chosen)
+        options = parse(words[1:])
+        try:
+            from .server import serve
+        except ImportError as error:
+            raise UsageError(f"nothing can be served: the package {error.name} is not installed") from error
+        return serve(options)
     except RunnerError as error:
         print(f"{words[0]}: {' '.join(str(error).split())}", file=sys.stderr)
         return error.exit_code
-
-
-def _serve(chosen: "object") -> int:
-    from .options import Options
-
-    assert isinstance(chosen, Options)
-    try:
-        from .server import serve
-    except ImportError as error:
-        raise UsageError(f"this image cannot serve: the package {error.name} is not in it; make it again") from error
-    return serve(chosen)
 
 
 if __name__ == "__main__":

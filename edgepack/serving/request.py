@@ -69,11 +69,7 @@ def parse(body: bytes, header_length: bytes | None) -> Asked:
     try:
         said = orjson.loads(whole[:split])
     except orjson.JSONDecodeError as error:
-        hint = (
-            ""
-            if header_length is not None or split < 3 or body[:1] == b"{"
-            else ("; for binary tensor data, give the header Inference-Header-Content-Length")
-        )
+        hint = "; tensors behind it need the header Inference-Header-Content-Length" if header_length is None else ""
         raise RequestError(400, f"the request is not JSON: {error}{hint}") from error
     _keys(said, ("id", "parameters", "inputs", "outputs"), "the request")
     parameters = _parameters(said, (*FLAGS, "timeout"), "the request")
@@ -135,7 +131,7 @@ def _outputs(given: Any) -> tuple[Wanted, ...]:
 
 
 def _from_json(data: Any, datatype: str, shape: tuple[int, ...], name: str) -> NDArray[Any]:
-    """Values from a flat or nested list; nothing is rounded, cut off or taken for another type in silence."""
+    """Values from a flat or nested list; nothing is cut off or taken for another type in silence."""
     if not isinstance(data, list):
         raise RequestError(400, f"the data of input {name!r} is no list")
     try:
