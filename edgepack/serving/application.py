@@ -58,7 +58,7 @@ class Application:
         if exchange.status >= 400 or self._log.requests:
             client = scope["client"]
             self._log.event(
-                "info" if exchange.status < 500 else "error",
+                _level(exchange.status),
                 "request",
                 method=scope["method"],
                 path=scope["path"][:200],
@@ -68,6 +68,11 @@ class Application:
                 client=client[0] if client else None,
                 **exchange.facts,
             )
+
+
+def _level(status: int) -> str:
+    """A client's mistake and a server that is busy are warnings; a server that failed is an error."""
+    return "info" if status < 400 else "error" if status in (500, 504) else "warning"
 
 
 def _refuse(exchange: Exchange, error: RequestError) -> Headers:

@@ -34,6 +34,8 @@ async def read(headers: Mapping[bytes, bytes], receive: Receive, *, limit_bytes:
         told = encoding[:40].decode("latin-1")
         raise RequestError(415, f"the body has the content-encoding {told!r}; expected a body that is not compressed")
     told_bytes = headers.get(b"content-length", b"0")
+    if not told_bytes.isdigit():
+        raise RequestError(400, "the header content-length is no number")
     if len(told_bytes) > 18 or int(told_bytes) > limit_bytes:
         raise RequestError(413, f"the body has {told_bytes.decode()[:40]} bytes; at most {limit_bytes} are taken")
     chunks: list[bytes] = []

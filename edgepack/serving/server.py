@@ -16,10 +16,11 @@ from types import FrameType
 
 import uvicorn
 
-from ..runner.errors import RunnerError
+from ..runner.errors import UsageError
 from . import access
 from .application import Application
 from .connection import bounded
+from .door import let_nobody_in, listen
 from .loading import Loaded, load
 from .logs import Handler, Log
 from .options import Options
@@ -27,6 +28,9 @@ from .service import Service
 
 SWITCH_S = 0.0005
 """A thread that comes back from the runtime waits at most this long for a busy event loop, and not Python's 5 ms."""
+
+KNOCKING_S = 0.1
+"""How long connections that have begun may take to be accepted, once no new one can begin."""
 
 
 def serve(options: Options) -> int:
@@ -48,10 +52,11 @@ def serve(options: Options) -> int:
         logger.handlers, logger.propagate = [Handler(log)], False
         logger.setLevel(logging.WARNING)
     service = Service(options, access.read_tokens(options.token_file) if options.token_file else ())
-    door = _listen(options.host, options.port)
+    config = _config(options, service, log)
+    door = listen(options.host, options.port)
     sys.setswitchinterval(SWITCH_S)
     try:
-        server = Server(_config(options, service, log), options, service, log)
+        server = Server(config, options, service, log)
         server.run(sockets=[door])
     finally:
         door.close()
@@ -98,6 +103,9 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer what has been asked, then end."""
         self._service.draining = True
+        for door in sockets or []:
+            let_nobody_in(door)
+        await asyncio.sleep(KNOCKING_S)
         await super().shutdown(sockets)
         if self._service.batcher is not None:
             self._service.batcher.close()
@@ -140,7 +148,7 @@ class Server(uvicorn.Server):
 
 
 def _config(options: Options, service: Service, log: Log) -> uvicorn.Config:
-    return uvicorn.Config(
+    config = uvicorn.Config(
         Application(service, log),
         http=bounded(options.body_timeout_s, lambda: service.draining),
         loop="asyncio",
@@ -157,16 +165,11 @@ def _config(options: Options, service: Service, log: Log) -> uvicorn.Config:
         ssl_certfile=options.tls_cert,
         ssl_keyfile=options.tls_key,
     )
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    both = host == "::" and socket.has_dualstack_ipv6()
     try:
-        door = socket.create_server((host, port), family=family, backlog=1024, dualstack_ipv6=both)
-    except OSError as error:
-        raise RunnerError(
-            f"cannot listen on {host} port {port}: {error.strerror or error}; give another --host or --port"
+        config.load()
+    except OSError as error:  # which errors of TLS are, too
+        told = error.strerror or str(error)
+        raise UsageError(
+            f"--tls-cert {options.tls_cert} and --tls-key {options.tls_key} cannot be used: {told}"
         ) from error
-    door.setblocking(False)
-    return door
+    return config
