@@ -91,7 +91,7 @@ def make(
     """
     wanted = of_target(target)
     from edgepack.images import context, engine
-    from edgepack.images.layers import session_needs
+    from edgepack.images.layers import serving_needs, session_needs
 
     manifest = bundle.read_manifest(folder)
     status = engine.status()
@@ -99,8 +99,8 @@ def make(
         {name: manifest["files"][name] for name in _model_files(manifest)},
         asdict(options),
         target.resolved(),
-        code_digest("images", "runner", "imaging"),
-        versions(*session_needs(target.runtimes)[0]),
+        code_digest("images", "runner", "serving", "imaging"),
+        versions(*session_needs(target.runtimes)[0], *serving_needs(wanted.family)[0]),
         status.version is not None,
     )
     previous = read(folder)

@@ -12,6 +12,8 @@ import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 HEAD_BYTES = 64 << 10
+MOST_AHEAD = 32
+"""Requests that a client may send before it has read the answers: uvicorn would keep all that fit into one read."""
 LINGER_S = 0.25
 """How long a connection may still begin a request after the server has closed its door."""
 
@@ -54,6 +56,8 @@ class Connection(HttpToolsProtocol):
         """Begin a request whose head is whole."""
         self._in_head = False
         self._stop_head_timer()
+        if len(self.pipeline) >= MOST_AHEAD:
+            raise ValueError("too many requests ahead of their answers")  # the parser's caller refuses it
         super().on_headers_complete()
         if self._leaving or self.draining():
             self.cycle.keep_alive = False
@@ -68,9 +72,9 @@ class Connection(HttpToolsProtocol):
         self._refuse(400, msg)
 
     def pause_writing(self) -> None:
-        """The client does not read: give it a while."""
+        """The client does not keep up: give it a while."""
         super().pause_writing()
-        self._write_timer = self.loop.call_later(self.head_timeout_s, self.transport.abort)
+        self._watch_writing()
 
     def resume_writing(self) -> None:
         """The client reads again."""
@@ -90,6 +94,14 @@ class Connection(HttpToolsProtocol):
     def _leave(self) -> None:
         if self.cycle is None or self.cycle.response_complete:
             self.transport.close()
+
+    def _watch_writing(self, unread: int | None = None) -> None:
+        """Give up a connection on which nothing more has been read since the last look."""
+        now = self.transport.get_write_buffer_size()
+        if unread is not None and now >= unread:
+            self.transport.abort()
+        else:
+            self._write_timer = self.loop.call_later(self.head_timeout_s, self._watch_writing, now)
 
     def _expect_head(self) -> None:
         self._head_timer = self.loop.call_later(self.head_timeout_s, self._head_is_late)

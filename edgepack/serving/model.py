@@ -5,6 +5,7 @@ integers that the file itself holds. The datatype that a client sends says which
 ``docs/decisions/0060-one-model-two-forms-of-a-tensor.md``.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -54,15 +55,12 @@ class Model:
         return self.max_rows > 1 and all(spec.shape[:1] == (-1,) for spec in (*self.inputs, *self.outputs))
 
     @property
-    def body_bytes(self) -> int:
-        """What the longest sensible request takes: all rows, as JSON numbers."""
-        elements = 0
-        for spec in self.inputs:
-            count = self.max_rows if spec.shape[:1] == (-1,) else 1
-            for size in spec.shape:
-                count *= abs(size)
-            elements += count
-        return elements * JSON_BYTES + BODY_ROOM
+    def body_bytes(self) -> int | None:
+        """What the longest sensible request takes: all rows, as JSON numbers; None where another axis is free, too."""
+        shapes = [(self.max_rows, *spec.shape[1:]) if spec.shape[:1] == (-1,) else spec.shape for spec in self.inputs]
+        if any(size < 0 for shape in shapes for size in shape):
+            return None
+        return sum(map(math.prod, shapes)) * JSON_BYTES + BODY_ROOM
 
     def metadata(self) -> dict[str, Any]:
         """The protocol's model metadata, with what it has no field for under ``parameters``."""

@@ -150,7 +150,7 @@ class Service:
 
     async def _inferred(self, exchange: Exchange, model: Model) -> None:
         options, headers = self._options, exchange.headers
-        limit = min(model.body_bytes, LARGEST_DEFAULT_BODY)
+        limit = min(model.body_bytes or LARGEST_DEFAULT_BODY, LARGEST_DEFAULT_BODY)
         if options.max_body_mib is not None:
             limit = int(options.max_body_mib * MIB)
         sent = await body.read(headers, exchange.receive, limit_bytes=limit, timeout_s=options.body_timeout_s)

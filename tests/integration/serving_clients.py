@@ -187,3 +187,22 @@ def trickle(port: int, first: bytes, seconds: float) -> bytes:
                 break
             said += piece
         return said
+
+
+def deaf(port: int, seconds: float) -> bool:
+    """Ask for far more than is read, and say whether the server gave the connection up."""
+    asked = b"GET /v2/models/digits HTTP/1.1\r\nHost: x\r\n\r\n" * 4000
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(LONG_S)
+        client.connect(("127.0.0.1", port))
+        client.setblocking(False)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            try:
+                asked = asked[client.send(asked) :] or b"GET"
+            except BlockingIOError:
+                time.sleep(0.02)
+            except OSError:
+                return True
+        return False

@@ -42,6 +42,8 @@ RUN_ELSEWHERE = {
     r"\.ci/run\b": "it runs this test",
     r"\S*pytest\b": "it would run the tests within the tests",
     r"python -m tests\.fuzz\b": "ten minutes, and a package that is in no lock file; tests/fuzz replays it",
+    r"(edgepack serve|docker run .* serve)\b": "it serves until it is told to end; test_serving.py has it",
+    r"curl\b": "it asks a server that no page leaves running; test_serving.py asks as much",
     r"git clone\b": "the tests run in a clone already",
     r"cd edgepack\b": "follows `git clone`",
     r"(sudo )?(apt-get|apt|systemctl|dockerd)\b": "changes the machine",

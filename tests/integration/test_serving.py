@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from serving_clients import Load, Server, abuse, serving, trickle
+from serving_clients import Load, Server, abuse, deaf, serving, trickle
 from support import ROOT
 
 from edgepack.serving.health import ask
@@ -125,13 +125,16 @@ def test_under_attack_good_requests_are_answered_memory_is_held_and_the_end_lose
                 for first in (head, b"GET /v2", b"POST /v2/models/digits/infer HTTP/1.1\r\nX: ")
             ]
             said: list[bytes] = []
+            given_up: list[bool] = []
+            slow.append(threading.Thread(target=lambda: given_up.append(deaf(server.port, 10))))
             for thread in slow:
                 thread.start()
             for _ in range(20):
                 abuse(server.port, good)
             for thread in slow:
                 thread.join()
-            assert all(b" 408 " in words for words in said), said
+            assert len(said) == 3 and all(b" 408 " in words for words in said), said
+            assert given_up == [True]
             assert server.metric("process_resident_memory_bytes") < before + (8 << 20)
             assert server.metric("edgepack_requests_in_progress") <= 3
             assert load.answered > 50 and not load.lost
