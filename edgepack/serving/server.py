@@ -6,12 +6,14 @@ the door closes, and the process ends when the last answer has gone out.
 """
 
 import asyncio
+import contextlib
 import logging
 import signal
 import socket
 import sys
 import threading
 import time
+from functools import partial
 from types import FrameType
 
 import uvicorn
@@ -122,11 +124,11 @@ class Server(uvicorn.Server):
 
     def _load(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
-            loaded = load(self._options)
+            done = partial(self._loaded, load(self._options))
         except BaseException as error:  # told to whoever called serve
-            loop.call_soon_threadsafe(self._failed, error)
-        else:
-            loop.call_soon_threadsafe(self._loaded, loaded)
+            done = partial(self._failed, error)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the server has ended meanwhile
+            loop.call_soon_threadsafe(done)
 
     def _failed(self, error: BaseException) -> None:
         self.failure = error

@@ -1,6 +1,5 @@
 """Does an image serve, locked down as on a device, to a client that nobody here wrote, and end as it should?"""
 
-import contextlib
 import json
 import time
 import uuid
@@ -11,6 +10,8 @@ import numpy as np
 import pytest
 
 from edgepack.images import context, engine
+from edgepack.serving import health
+from edgepack.serving.options import Options
 
 pytestmark = pytest.mark.engine
 
@@ -56,9 +57,9 @@ def test_a_locked_down_image_serves_tritonclient_and_ends_with_0(
     import tritonclient.http as triton
 
     container.reload()
-    address = "127.0.0.1:" + container.ports["8000/tcp"][0]["HostPort"]
-    with triton.InferenceServerClient(address) as asking:
-        _wait(asking, container)
+    port = int(container.ports["8000/tcp"][0]["HostPort"])
+    _wait(port, container)
+    with triton.InferenceServerClient(f"127.0.0.1:{port}") as asking:
         assert asking.is_server_live() and asking.is_model_ready("tiny")
         (source,) = asking.get_model_metadata("tiny")["inputs"]
         assert (source["name"], source["datatype"], source["shape"]) == ("x", "FP32", [-1, 64])
@@ -97,11 +98,8 @@ def test_an_image_that_does_not_find_its_model_says_so_in_one_line(
     assert "has no artifact 'absent.onnx'; expected one of: model.float32.onnx" in done.stderr
 
 
-def _wait(asking: Any, container: Any) -> None:
+def _wait(port: int, container: Any) -> None:
     end = time.monotonic() + READY_S
-    while time.monotonic() < end:
-        with contextlib.suppress(OSError):
-            if asking.is_server_ready():
-                return
+    while (problem := health.ask(Options(host="127.0.0.1", port=port))) is not None:
+        assert time.monotonic() < end, f"{problem}: {container.logs().decode()}"
         time.sleep(0.02)
-    pytest.fail(f"not ready within {READY_S} s: {container.logs().decode()}")
