@@ -31,6 +31,7 @@ class Job:
     rows: int
     outputs: "asyncio.Future[Tensors]"
     queued_at: float
+    timeout_s: float
     started_at: float = 0.0
     inference_s: float = 0.0
     batch_rows: int = 0
@@ -64,10 +65,11 @@ class Batcher:
         self._max_rows, self._max_queue, self._delay_s = max_rows, max_queue, delay_s
         self._observe = observe
         self._waiting: deque[Job] = deque()
-        self._running: dict[int, float] = {}
+        self._running: dict[int, list[Job]] = {}
         self._inboxes: list[SimpleQueue[list[Job] | None]] = [SimpleQueue() for _ in runs]
         self._idle = list(range(len(runs)))
         self._timer: asyncio.TimerHandle | None = None
+        self._alarm: asyncio.TimerHandle | None = None
         self._threads = [
             threading.Thread(target=self._work, args=(number, run), name=f"instance-{number}", daemon=True)
             for number, run in enumerate(runs)
@@ -85,7 +87,7 @@ class Batcher:
         """For how long the instance that has been busy for the shortest time has been so; 0 when one is idle."""
         if self._idle:
             return 0.0
-        return time.monotonic() - max(self._running.values())
+        return time.monotonic() - max(jobs[0].started_at for jobs in self._running.values())
 
     async def run(self, feed: Tensors, rows: int, timeout_s: float) -> tuple[Tensors, Job]:
         """Run one request's tensors, alone or with others.
@@ -103,27 +105,42 @@ class Batcher:
         """
         if len(self._waiting) >= self._max_queue:
             raise RequestError(429, f"{len(self._waiting)} requests wait already; try again later", retry_after_s=1)
-        job = Job(feed, rows, self._loop.create_future(), time.monotonic())
-        timer = self._loop.call_later(timeout_s, self._expire, job, timeout_s)
+        job = Job(feed, rows, self._loop.create_future(), time.monotonic(), timeout_s)
         self._waiting.append(job)
         self._dispatch()
-        try:
-            return await job.outputs, job
-        finally:
-            timer.cancel()
+        # One alarm for all of them: most deadlines are never met, and they come in the order of the requests.
+        if self._alarm is None or self._alarm.when() > self._loop.time() + timeout_s:
+            self._set_alarm(timeout_s)
+        return await job.outputs, job
 
     def close(self) -> None:
         """End the threads, each after what it is doing now."""
         for inbox in self._inboxes:
             inbox.put(None)
 
-    def _expire(self, job: Job, timeout_s: float) -> None:
-        if job.outputs.done():
-            return
-        if job in self._waiting:
-            self._waiting.remove(job)
-        where = "ran" if job.started_at else "waited"
-        job.outputs.set_exception(RequestError(504, f"no answer within {timeout_s:g} s: the request {where}"))
+    def _set_alarm(self, seconds: float) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = self._loop.call_later(seconds, self._expire)
+
+    def _expire(self) -> None:
+        """Tell those whose time is over, and come back when the next one's will be."""
+        self._alarm = None
+        now = time.monotonic()
+        pending = [*self._waiting, *(job for jobs in self._running.values() for job in jobs)]
+        left = []
+        for job in pending:
+            left_s = job.queued_at + job.timeout_s - now
+            if job.outputs.done():
+                continue
+            if left_s > 0:
+                left.append(left_s)
+                continue
+            where = "ran" if job.started_at else "waited"
+            job.outputs.set_exception(RequestError(504, f"no answer within {job.timeout_s:g} s: the request {where}"))
+        self._waiting = deque(job for job in self._waiting if not job.outputs.done())
+        if left:
+            self._set_alarm(max(min(left), 0.001))
 
     def _dispatch(self) -> None:
         while self._waiting and self._idle:
@@ -135,7 +152,8 @@ class Batcher:
             jobs = self._take()
             if jobs:
                 number = self._idle.pop()
-                now = self._running[number] = time.monotonic()
+                self._running[number] = jobs
+                now = time.monotonic()
                 rows = sum(job.rows for job in jobs)
                 for job in jobs:
                     job.started_at, job.batch_rows = now, rows

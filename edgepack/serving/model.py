@@ -6,7 +6,7 @@ integers that the file itself holds. The datatype that a client sends says which
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -95,11 +95,17 @@ class Model:
             fed[spec.name] = self._converted(spec, datatype, values, preprocess=asked.preprocess)
         return fed, rows or 1
 
-    def answer(self, outputs: Mapping[str, NDArray[Any]], asked: Asked) -> list[Given]:
-        """The outputs that a client asked for, in the form that it works with."""
+    def answer(self, outputs: Mapping[str, NDArray[Any]], asked: Asked, every: Sequence[Wanted]) -> list[Given]:
+        """The outputs that a client asked for, in the form that it works with.
+
+        Args:
+            outputs: What the model gave.
+            asked: What the client sent.
+            every: What `wanted` says of it.
+        """
         raw = self._raw_wanted(asked)
         given = []
-        for wanted in self.wanted(asked):
+        for wanted in every:
             spec = next(spec for spec in self.outputs if spec.name == wanted.name)
             values = outputs[spec.name]
             if spec.quantised and not raw:

@@ -8,8 +8,10 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from .datatypes import PROTOCOL
+from .datatypes import NUMPY
 from .errors import RequestError
+
+DATATYPES = {np.dtype(name): datatype for datatype, name in NUMPY.items()}
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ def encode(
         values = np.ascontiguousarray(output.values)
         tensor: dict[str, Any] = {
             "name": output.name,
-            "datatype": PROTOCOL[values.dtype.name],
+            "datatype": DATATYPES[values.dtype],
             "shape": list(values.shape),
         }
         if output.binary:

@@ -159,13 +159,13 @@ class Service:
         asked = request.parse(sent, headers.get(b"inference-header-content-length"))
         if asked.id:
             exchange.facts["id"] = asked.id[:100]
-        model.wanted(asked)
+        wanted = model.wanted(asked)
         feed, rows = model.feed(asked)
         assert self.batcher is not None
         timeout_s = min(asked.timeout_s or options.inference_timeout_s, options.inference_timeout_s)
         outputs, job = await self.batcher.run(feed, rows, timeout_s)
         exchange.content, exchange.content_headers = response.encode(
-            model.answer(outputs, asked), model=model.name, version=model.version, request_id=asked.id
+            model.answer(outputs, asked, wanted), model=model.name, version=model.version, request_id=asked.id
         )
         waited_s = job.started_at - job.queued_at
         self.metrics.queue_s.observe(waited_s)

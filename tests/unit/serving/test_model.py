@@ -9,12 +9,17 @@ from edgepack.runner.tensors import dequantize, quantize
 from edgepack.serving.errors import RequestError
 from edgepack.serving.model import Model
 from edgepack.serving.request import Asked, parse
+from edgepack.serving.response import Given
 
 from .conftest import float_model, integer_model, written
 
 
 def asked(values: Any, datatype: str = "FP32", name: str = "x", **rest: Any) -> Asked:
     return parse(*written([(name, datatype, values, True)], **rest))
+
+
+def answer(model: Model, outputs: Any, request: Asked) -> list[Given]:
+    return model.answer(outputs, request, model.wanted(request))
 
 
 ROWS = np.arange(4, dtype=np.float32).reshape(2, 2)
@@ -62,7 +67,7 @@ def test_floats_become_the_models_integers_and_its_integers_floats() -> None:
     feed, _ = model.feed(request)
     assert feed["x"].dtype == np.int8 and feed["x"].shape == (1, 2, 3, 1)
     assert feed["x"].ravel().tolist() == [-3, -2, -4, 127, -128, -2]
-    (given,) = model.answer({"y": np.array([[10, 14]], np.uint8)}, request)
+    (given,) = answer(model, {"y": np.array([[10, 14]], np.uint8)}, request)
     assert given.values.dtype == np.float32 and given.values.tolist() == [[0.0, 1.0]]
 
 
@@ -71,11 +76,11 @@ def test_who_sends_integers_gets_integers_unless_he_says_otherwise() -> None:
     values = np.ones((1, 2, 3, 1), np.int8)
     raw = asked(values, "INT8")
     assert model.feed(raw)[0]["x"].tolist() == values.tolist()
-    assert model.answer(output, raw)[0].values.dtype == np.uint8
+    assert answer(model, output, raw)[0].values.dtype == np.uint8
     real = asked(values, "INT8", parameters={"raw_output": False})
-    assert model.answer(output, real)[0].values.dtype == np.float32
+    assert answer(model, output, real)[0].values.dtype == np.float32
     other = asked(values.astype(np.float32), parameters={"raw_output": True})
-    assert model.answer(output, other)[0].values.dtype == np.uint8
+    assert answer(model, output, other)[0].values.dtype == np.uint8
 
 
 def test_samples_of_the_data_set_are_preprocessed_as_for_training() -> None:
@@ -84,7 +89,7 @@ def test_samples_of_the_data_set_are_preprocessed_as_for_training() -> None:
     request = asked(PIXELS, "UINT8", parameters={"preprocess": True})
     expected = quantize(PIXELS.astype(np.float32) * np.float32(0.5) + np.float32(1.0), model.inputs[0])
     np.testing.assert_array_equal(model.feed(request)[0]["x"], expected)
-    (given,) = model.answer({"y": np.array([[10, 14]], np.uint8)}, request)
+    (given,) = answer(model, {"y": np.array([[10, 14]], np.uint8)}, request)
     np.testing.assert_array_equal(given.values, dequantize(np.array([[10, 14]], np.uint8), model.outputs[0]))
     with pytest.raises(RequestError, match=r"expected \[1, 3, 1, 2\]"):
         model.feed(asked(PIXELS.transpose(0, 3, 1, 2).copy(), "UINT8", parameters={"preprocess": True}))
@@ -106,7 +111,7 @@ def test_outputs_are_those_asked_for_in_that_order_and_form() -> None:
     values = {"a": np.zeros(2, np.float32), "b": np.ones(2, np.float32)}
     wanted = [{"name": "b", "parameters": {"binary_data": False}}, {"name": "a"}]
     request = asked(ROWS, outputs=wanted, parameters={"binary_data_output": True})
-    assert [(given.name, given.binary) for given in model.answer(values, request)] == [("b", False), ("a", True)]
+    assert [(given.name, given.binary) for given in answer(model, values, request)] == [("b", False), ("a", True)]
     with pytest.raises(RequestError, match="no output 'c'"):
         model.wanted(asked(ROWS, outputs=[{"name": "c"}]))
 
