@@ -2,6 +2,8 @@
 
 import json
 import math
+import statistics
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,15 +19,23 @@ from .model import Model, servable
 from .options import Options
 
 VERSION = "1"
+QUICK_S = 0.0002
+"""About what handing an inference to another thread and back costs, with both sides busy."""
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model with its open sessions, one for each instance."""
+    """A model with its open sessions, one for each instance, and how long it takes for one row."""
 
     model: Model
     sessions: tuple[Session, ...]
     threads: int
+    row_s: float
+
+    @property
+    def quick_rows(self) -> int:
+        """Rows that one inference is done with in `QUICK_S`."""
+        return int(QUICK_S / self.row_s)
 
     @property
     def runs(self) -> tuple[Run, ...]:
@@ -63,6 +73,7 @@ def load(options: Options) -> Loaded:
         rows = options.max_batch if _takes_batches(first, entry.name) else 1
         for session in opened[1:]:
             _run_zeros(session, 1)
+        row_s = statistics.median(_timed(first) for _ in range(5))
     except BaseException:
         for session in opened:
             session.close()
@@ -77,7 +88,7 @@ def load(options: Options) -> Loaded:
         preprocessing=_preprocessing(manifest),
         facts=_facts(entry, manifest),
     )
-    return Loaded(model, tuple(opened), threads)
+    return Loaded(model, tuple(opened), threads, row_s)
 
 
 def choose(options: Options) -> tuple[bundle.Entry, Mapping[str, Any]]:
@@ -112,6 +123,12 @@ def _takes_batches(session: Session, name: str) -> bool:
         # The axis is free in name only: some converters leave a size of one inside the graph. One row must still run.
         _run_zeros(session, 1)
         return False
+
+
+def _timed(session: Session) -> float:
+    began = time.perf_counter()
+    _run_zeros(session, 1)
+    return time.perf_counter() - began
 
 
 def _run_zeros(session: Session, rows: int) -> bool:

@@ -99,6 +99,7 @@ class Service:
             loaded.runs,
             max_rows=loaded.model.max_rows if loaded.model.batched else 1,
             max_queue=self._options.max_queue,
+            quick_rows=loaded.quick_rows if len(loaded.runs) == 1 else 0,
             delay_s=self._options.batch_delay_ms / 1000,
             observe=self.metrics.inference,
         )

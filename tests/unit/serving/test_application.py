@@ -28,6 +28,7 @@ class Standin:
 
     runs: tuple[Any, ...]
     model: Any
+    quick_rows: int = 0
 
 
 @dataclass(frozen=True)

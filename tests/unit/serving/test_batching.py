@@ -153,6 +153,45 @@ def test_a_runtime_that_fails_is_the_servers_error_and_the_next_request_is_answe
     with_batcher([run], use)
 
 
+def test_what_is_quick_is_run_at_once_and_what_is_not_in_its_thread() -> None:
+    threads: list[bool] = []
+
+    def run(feed: Feed) -> Feed:
+        threads.append(threading.current_thread() is threading.main_thread())
+        if feed["x"][0, 0] < 0:
+            raise RuntimeError
+        return {"y": feed["x"] * np.float32(10)}
+
+    async def use(batcher: Batcher) -> None:
+        outputs, job = await batcher.run(rows(1.0, 2.0), 2, LONG_S)
+        assert outputs["y"][:, 0].tolist() == [10, 20]
+        assert (job.batch_rows, job.started_at) == (2, job.queued_at) and job.inference_s > 0
+        with pytest.raises(RequestError, match="the runtime failed: RuntimeError"):
+            await batcher.run(rows(-1.0), 1, LONG_S)
+        outputs, _ = await batcher.run(rows(1.0, 2.0, 3.0), 3, LONG_S)
+        assert outputs["y"][:, 0].tolist() == [10, 20, 30]
+
+    observed = with_batcher([run], use, quick_rows=2)
+    assert threads == [True, True, False]
+    assert [batch for _, batch in observed] == [2, 1, 3]
+
+
+def test_what_is_quick_waits_its_turn_while_the_instance_is_busy() -> None:
+    gate = Gate()
+
+    async def use(batcher: Batcher) -> None:
+        first = asyncio.create_task(batcher.run(rows(1.0, 1.0), 2, LONG_S))
+        await asyncio.to_thread(gate.entered.acquire)
+        second = asyncio.create_task(batcher.run(rows(2.0), 1, LONG_S))
+        await asyncio.sleep(0)
+        assert batcher.depth == 1
+        gate.open.set()
+        await asyncio.gather(first, second)
+
+    with_batcher([gate], use, quick_rows=1)
+    assert gate.batches == [[1, 1], [2]]
+
+
 def test_instances_run_at_the_same_time() -> None:
     gates = [Gate(), Gate()]
 
