@@ -126,7 +126,9 @@ class Connection(HttpToolsProtocol):
             self._head_timer = None
 
     def _stop_timers(self) -> None:
+        """Timers hold a connection that has gone; uvicorn forgets its own where the client reset it."""
         self._stop_head_timer()
+        self._unset_keepalive_if_required()
         if self._write_timer is not None:
             self._write_timer.cancel()
             self._write_timer = None

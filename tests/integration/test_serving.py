@@ -203,3 +203,13 @@ def test_a_server_that_cannot_start_says_why_in_one_line(
     lines = [line for line in done.stderr.splitlines() if line.startswith("serve: ")]
     assert (done.returncode, len(lines)) == (code, 1), done.stderr
     assert said in lines[0]
+
+
+def test_the_command_line_says_what_is_wrong_and_loads_no_tensorflow(digits_bundle: Path) -> None:
+    argv = [sys.executable, "-X", "importtime", "-m", *map(str, CLI), str(digits_bundle), "--artifact", "absent.onnx"]
+    done = subprocess.run([*argv, "--port", "0"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if "|" in line}
+    assert done.returncode == 2
+    assert "error: the bundle" in done.stderr and "has no artifact 'absent.onnx'" in done.stderr
+    assert "uvicorn" in imported
+    assert not {"tensorflow", "tf_keras", "onnx", "matplotlib", "docker"} & imported
