@@ -6,13 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgepack import bundle
 from edgepack.errors import BudgetError, EdgepackError, RecipeError
 from edgepack.store import code_digest, key_of, versions, write_json
 from edgepack.target import Image, Target
 from edgepack.verify import gates
+
+if TYPE_CHECKING:
+    from edgepack.images.facts import Facts
 
 IMAGE_SCHEMA = "edgepack.image/1"
 Progress = Callable[[Mapping[str, Any]], None]
@@ -93,6 +96,9 @@ def make(
     from edgepack.images import context, engine
     from edgepack.images.layers import session_needs
 
+    def say(text: str) -> None:
+        progress({"label": "image", "text": text})
+
     manifest = bundle.read_manifest(folder)
     status = engine.status()
     key = key_of(
@@ -106,6 +112,7 @@ def make(
     previous = read(folder)
     if not force and previous is not None and previous.get("key") == key and _still_there(previous):
         return True, _judge(previous, target)
+    facts, failure = _base_facts(options, wanted.python, say) if status.version else (None, None)
     made = context.write(
         folder,
         family=wanted.family,
@@ -115,7 +122,8 @@ def make(
         python_version=wanted.python,
         labels=labels(manifest),
         wheel_cache=wheel_cache(),
-        progress=lambda text: progress({"label": "image", "text": text}),
+        progress=say,
+        base=facts,
     )
     document: dict[str, Any] = {
         "schema": IMAGE_SCHEMA,
@@ -130,6 +138,7 @@ def make(
         "size_mib": None,
         "layers": [],
         "packages": [asdict(package) for package in made.packages],
+        "provided": list(made.provided),
         "command": engine.build_command(folder / "image", options.tag, options.platform, options.base_image),
     }
     if not options.build:
@@ -138,12 +147,10 @@ def make(
         document["reason"] = status.reason
     else:
         try:
+            if failure is not None:
+                raise failure
             image = engine.build(
-                made.path,
-                tag=options.tag,
-                platform=options.platform,
-                base_image=options.base_image,
-                progress=lambda text: progress({"label": "image", "text": text}),
+                made.path, tag=options.tag, platform=options.platform, base_image=options.base_image, progress=say
             )
         except EdgepackError as error:
             failed = {**document, "key": None, "status": "failed", "reason": error.message}
@@ -164,6 +171,23 @@ def make(
         document["gates"] = [item.to_dict() for item in judged]
     write(folder, document)
     return False, _judge(document, target)
+
+
+def _base_facts(
+    options: Options, python_version: str, say: Callable[[str], None]
+) -> tuple["Facts | None", EdgepackError | None]:
+    """What the base image has, pulled when it is to be built on; or why that cannot be known.
+
+    The context is written in either case: without knowledge of its base it holds everything itself.
+    """
+    from edgepack.images import engine, facts
+
+    try:
+        with closing(engine.connect()) as client, engine.failures("while it looked for the base image"):
+            found = facts.look(client, options.base_image, options.platform, python_version, say, pull=options.build)
+    except EdgepackError as error:
+        return None, error
+    return found, None
 
 
 def read(folder: Path) -> dict[str, Any] | None:

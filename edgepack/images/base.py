@@ -44,6 +44,11 @@ def require(client: Any, reference: str, platform: str, progress: Callable[[str]
     return found
 
 
+def digest(record: Mapping[str, Any]) -> str:
+    """An image's registry digest where it has one, else its id."""
+    return str((record.get("RepoDigests") or [record["Id"]])[0])
+
+
 def check_python(client: Any, record: Mapping[str, Any], reference: str, wanted: str) -> None:
     """Refuse a base image whose python3 is not the one that the wheels are for.
 

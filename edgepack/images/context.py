@@ -15,6 +15,7 @@ from typing import Any
 from edgepack import resources
 from edgepack.errors import MissingError, RecipeError
 from edgepack.images import archive, bytecode, layers, wheels
+from edgepack.images.facts import Facts
 
 SCHEMA = "edgepack.context/1"
 FOLDER = "image"
@@ -50,6 +51,7 @@ class Context:
         platform: What the image runs on, such as `linux/arm64`.
         python_version: What the base image's python3 must be, such as `3.11`.
         packages: The packages of the runtime layer, sorted by name.
+        provided: What the base image has of the runtimes' packages, so that the layer does not: `numpy==1.24.2`.
         layers: The layers that go on top of the base, from the bottom up.
     """
 
@@ -60,6 +62,7 @@ class Context:
     platform: str
     python_version: str
     packages: tuple[Package, ...]
+    provided: tuple[str, ...]
     layers: tuple[archive.Layer, ...]
 
 
@@ -90,6 +93,7 @@ def write(
     labels: Mapping[str, str],
     wheel_cache: Path,
     progress: Callable[[str], None],
+    base: Facts | None = None,
 ) -> Context:
     """Write the build context of one bundle into its folder `image/`; an older one is replaced whole.
 
@@ -105,6 +109,7 @@ def write(
         labels: OCI labels of the image.
         wheel_cache: Folder that keeps downloaded wheels.
         progress: Called with one line for each longer step.
+        base: What the base image has, where that is known: packages in it are left out of the runtime layer.
 
     Raises:
         MissingError: A wheel, or a file that the manifest names, is not there.
@@ -115,6 +120,9 @@ def write(
     dockerfile = render(family, base_image, labels)
     model = list(layers.model_entries(bundle))
     requirements, exclude = layers.session_needs(runtimes)
+    has = dict(base.provides) if base else {}
+    provided = tuple(f"{name}=={has[name]}" for name in requirements if name in has)
+    requirements = tuple(name for name in requirements if name not in has)
     found = wheels.resolve(
         requirements, platform=platform, python_version=python_version, cache=wheel_cache, progress=progress
     )
@@ -145,7 +153,9 @@ def write(
             Package(wheel.name, wheel.version, wheel.sha256, sum(entry.size_bytes for entry in entries))
             for wheel, entries in parts.items()
         )
-        context = Context(final, final / "Dockerfile", family, base_image, platform, python_version, packages, packed)
+        context = Context(
+            final, final / "Dockerfile", family, base_image, platform, python_version, packages, provided, packed
+        )
         (folder / "Dockerfile").write_text(dockerfile, encoding="utf-8")
         (folder / ".dockerignore").write_text("context.json\n", encoding="utf-8")
         (folder / "context.json").write_text(json.dumps(_to_dict(context), indent=2) + "\n", encoding="utf-8")
@@ -170,6 +180,7 @@ def read(folder: Path) -> Context:
             raise ValueError("another schema")
         packages = tuple(Package(**package) for package in found.pop("packages"))
         packed = tuple(archive.Layer(**layer) for layer in found.pop("layers"))
+        found["provided"] = tuple(found["provided"])
         return Context(path=folder, dockerfile=folder / "Dockerfile", packages=packages, layers=packed, **found)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise MissingError(

@@ -3,14 +3,14 @@
 import os
 import shlex
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgepack.errors import DeviceError, EdgepackError, MissingError, RecipeError
-from edgepack.images import base
+from edgepack.images import base, facts
 from edgepack.images import context as contexts
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
@@ -172,10 +172,11 @@ def build(
         )
     client = connect(host)
     try:
-        with _engine_failures("while it looked for the base image"):
+        with failures("while it looked for the base image"):
             record = base.require(client, base_image, platform, progress)
             base.check_python(client, record, base_image, described.python_version)
-        with _engine_failures("in the middle of the build"):
+            _check_provided(record, base_image, described.provided)
+        with failures("in the middle of the build"):
             before = _id_of(client, tag)
             command = build_command(context, tag, platform, base_image)
             made = _run_build(
@@ -198,14 +199,30 @@ def build(
             size_mib=sum(layer.size_mib for layer in sizes),
             layers=sizes,
             base_image=base_image,
-            base_digest=str((record.get("RepoDigests") or [record["Id"]])[0]),
+            base_digest=base.digest(record),
         )
     finally:
         client.close()
 
 
+def _check_provided(record: Mapping[str, Any], reference: str, left_out: Sequence[str]) -> None:
+    """Refuse a base image without the packages that the context left to it.
+
+    Raises:
+        MissingError: One is not there, or in another version.
+    """
+    has = {f"{name}=={version}" for name, version in facts.provided(record, reference)}
+    missing = sorted(set(left_out) - has)
+    if missing:
+        raise MissingError(
+            f"the base image {reference} does not have {', '.join(missing)}, which this context leaves to its base; "
+            f"it has {', '.join(sorted(has)) or 'no such package'}",
+            fix="write the context again for this base: edgepack image BUNDLE --base-image " + reference,
+        )
+
+
 @contextmanager
-def _engine_failures(when: str) -> Iterator[None]:
+def failures(when: str) -> Iterator[None]:
     """Turn the errors of the SDK and of the libraries below it into one of ours."""
     import docker.errors
     import requests

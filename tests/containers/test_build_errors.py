@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from edgepack.errors import DeviceError, EdgepackError, MissingError, RecipeError
-from edgepack.images import context, engine
+from edgepack.images import context, engine, facts
 
 pytestmark = pytest.mark.engine
 
@@ -66,6 +66,16 @@ def test_a_base_image_that_cannot_be_read_is_named_with_the_ways_out(made: conte
     assert isinstance(error, MissingError) and error.exit_code == 3
     assert "registry.invalid/no/base:1" in error.message
     assert "--base-image" in error.fix and "containers/base/build" in error.fix
+
+
+def test_a_base_without_the_packages_that_were_left_to_it_is_refused(
+    tiny_bundle: Path, write_context: WriteContext, tag: str, platform: str, make_base: Callable[..., str]
+) -> None:
+    known = facts.Facts("with-numpy:1", "sha256:0", provides=(("numpy", "1.24.2"),))
+    made = write_context(tiny_bundle, base=known)
+    error = failure(made, tag, base_image=make_base(platform, "python3.11"))
+    assert isinstance(error, MissingError)
+    assert "does not have numpy==1.24.2" in error.message and "--base-image" in error.fix
 
 
 def test_a_context_for_another_platform_is_refused(made: context.Context, tag: str, platform: str) -> None:

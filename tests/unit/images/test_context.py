@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from edgepack import resources
 from edgepack.errors import MissingError, RecipeError
-from edgepack.images import context
+from edgepack.images import context, facts
 
 ALLOWED = {"FROM", "ARG", "ADD", "COPY", "ENV", "LABEL", "USER", "ENTRYPOINT", "CMD", "HEALTHCHECK"}
 FAMILIES = sorted(path.parent.name for path in resources.folder("containers").glob("*/Dockerfile"))
@@ -81,6 +81,18 @@ def test_the_layers_hold_packages_runner_and_model(
     assert content["model"] == {"bundle/manifest.json", "bundle/model.float32.onnx", "bundle/golden.npz"}
     assert [package.name for package in made.packages] == ["numpy", "onnxruntime"]
     assert made.layers[0].size_bytes == sum(package.size_bytes for package in made.packages)
+
+
+def test_what_the_base_has_is_left_out_of_the_runtime_layer(
+    tmp_path: Path, wheel_cache: Path, make_bundle: Callable[[Path], Path]
+) -> None:
+    base = facts.Facts("base:1", "sha256:0", provides=(("numpy", "1.24.2"), ("scipy", "1.10.1")))
+    made = write(make_bundle(tmp_path / "bundle"), wheel_cache, base=base)
+    assert [package.name for package in made.packages] == ["onnxruntime"]
+    assert made.provided == ("numpy==1.24.2",)
+    assert context.read(made.path) == made
+    with tarfile.open(made.path / "runtime.tar") as tar:
+        assert not [name for name in tar.getnames() if "/numpy/" in name]
 
 
 def test_a_context_is_read_back_and_another_folder_is_not_taken_for_one(
