@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgepack import bundle
-from edgepack.errors import BudgetError, EdgepackError, RecipeError
+from edgepack.errors import BudgetError, EdgepackError, MissingError, RecipeError
 from edgepack.store import code_digest, key_of, versions, write_json
 from edgepack.target import Image, Target
 from edgepack.verify import gates
 
 if TYPE_CHECKING:
+    from edgepack.images.contents import Contents
     from edgepack.images.facts import Facts
 
 IMAGE_SCHEMA = "edgepack.image/1"
@@ -137,6 +138,7 @@ def make(
         "base_digest": None,
         "size_mib": None,
         "layers": [],
+        "contents": None,
         "packages": [asdict(package) for package in made.packages],
         "provided": list(made.provided),
         "command": engine.build_command(folder / "image", options.tag, options.platform, options.base_image),
@@ -165,6 +167,7 @@ def make(
             "base_digest": image.base_digest,
             "size_mib": round(image.size_mib, 3),
             "layers": [{"name": layer.name, "size_mib": round(layer.size_mib, 3)} for layer in image.layers],
+            "contents": inspect(image.id).to_dict(),
         }
     if document["size_mib"] is not None:
         judged = gates.at_most("image_mib", "image", target.budgets.image_mib, document["size_mib"])
@@ -188,6 +191,28 @@ def _base_facts(
     except EdgepackError as error:
         return None, error
     return found, None
+
+
+def inspect(what: str) -> "Contents":
+    """Where the bytes of an image go.
+
+    Args:
+        what: The image's name or id, or the folder of a bundle whose image was built.
+
+    Raises:
+        MissingError: There is no such image, the bundle has none, or no engine answers.
+    """
+    from edgepack.images import contents, engine
+
+    if bundle.is_bundle(Path(what)):
+        found = read(Path(what)) or {}
+        if found.get("status") != "built" or not isinstance(found.get("id"), str):
+            raise MissingError(
+                f"{what} has no image: {found.get('reason') or 'none was built'}", fix=f"edgepack image {what}"
+            )
+        what = found["id"]
+    with closing(engine.connect()) as client, engine.failures("while it was looked through"):
+        return contents.of_image(client, what)
 
 
 def read(folder: Path) -> dict[str, Any] | None:
@@ -236,13 +261,15 @@ def _still_there(document: Mapping[str, Any]) -> bool:
 
 
 def _judge(document: Mapping[str, Any], target: Target) -> list[EdgepackError]:
+    from edgepack.images import contents
+
     limit, size = target.budgets.image_mib, document.get("size_mib")
     if limit is None or size is None or size <= limit:
         return []
-    parts = ", ".join(f"{layer['name']} {layer['size_mib']:.1f}" for layer in document["layers"])
+    parts = f"\n{contents.table(contents.from_dict(found))}" if (found := document.get("contents")) else ""
     return [
         BudgetError(
-            f"{target.name}: the image has {size:.1f} MiB, the budget is {limit:g} MiB ({parts})",
+            f"{target.name}: the image has {size:.1f} MiB, the budget is {limit:g} MiB{parts}",
             fix="use a smaller base image or fewer runtimes, or raise budgets.image_mib in the target",
         )
     ]

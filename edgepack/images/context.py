@@ -14,7 +14,7 @@ from typing import Any
 
 from edgepack import resources
 from edgepack.errors import MissingError, RecipeError
-from edgepack.images import archive, bytecode, layers, wheels
+from edgepack.images import archive, bytecode, layers, records, wheels
 from edgepack.images.facts import Facts
 
 SCHEMA = "edgepack.context/1"
@@ -140,6 +140,7 @@ def write(
             return [*entries, *(compiled[entry.path] for entry in entries if entry.path in compiled)]
 
         parts = {wheel: with_bytecode(entries) for wheel, entries in unpacked.items()}
+        parts = {wheel: [*entries, *records.entry(entries)] for wheel, entries in parts.items()}
         contents = {
             "runtime": [entry for entries in parts.values() for entry in entries],
             "runner": with_bytecode(runner),

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from edgepack.images import context, engine
+from edgepack.images import contents, context, engine
 
 pytestmark = pytest.mark.engine
 
@@ -101,6 +101,20 @@ def test_it_is_small_holds_no_tensorflow_and_its_last_layer_is_the_model(
         "bundle/manifest.json",
         "bundle/model.float32.onnx",
     }
+
+
+def test_its_bytes_are_shown_by_layer_and_by_package(
+    built: engine.Image, client: Any, made: context.Context, show: Callable[[str], None]
+) -> None:
+    found = contents.of_image(client, built.tag)
+    show(contents.table(found))
+    assert {name: size / engine.MIB for name, size in found.layers} == pytest.approx(
+        {layer.name: layer.size_mib for layer in built.layers}
+    )
+    assert sum(part.size_bytes for part in found.parts) == pytest.approx(found.size_bytes, rel=1e-3)
+    sizes = {part.name: part.size_bytes for part in found.parts}
+    assert {package.name: package.size_bytes for package in made.packages}.items() <= sizes.items()
+    assert sizes["files of no package"] < 1_000_000
 
 
 def test_the_command_to_copy_builds_the_same_layers(built: engine.Image, client: Any, made: context.Context) -> None:

@@ -1,13 +1,20 @@
-"""edgepack image: the container image of a bundle."""
+"""What does `edgepack image` do: build a bundle's image, or show what is in one?"""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+INSPECT = "inspect"
+
 
 def command(
-    bundle: Annotated[Path, typer.Argument(help="A bundle: out/<recipe>/<target>.")],
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[inspect] BUNDLE", help="A bundle: out/<recipe>/<target>. After `inspect` also an image's name."
+        ),
+    ],
     tag: Annotated[str | None, typer.Option(help="Name of the image; default edgepack/<recipe>:<target>.")] = None,
     base_image: Annotated[
         str | None, typer.Option(envvar="EDGEPACK_BASE_IMAGE", help="Base image, instead of the target's.")
@@ -15,7 +22,34 @@ def command(
     platform: Annotated[str | None, typer.Option(help="linux/amd64 or linux/arm64, instead of the target's.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
-    """Write the build context of a bundle and build its image."""
+    """Build a bundle's image and leave its build context; `image inspect` shows MB by layer and by package."""
+    from edgepack.errors import RecipeError
+
+    verb, *rest = words
+    if verb == INSPECT and len(rest) == 1:
+        return _inspect(rest[0], json=json)
+    if rest or verb == INSPECT:
+        raise RecipeError(
+            f"`edgepack image {' '.join(words)}` is not understood; expected one bundle, or `inspect` and one more",
+            fix="see `edgepack image --help`",
+        )
+    return _build(Path(verb), tag=tag, base_image=base_image, platform=platform, json=json)
+
+
+def _inspect(what: str, *, json: bool) -> int:
+    from edgepack import imaging
+    from edgepack.cli.output import print_json
+    from edgepack.images import contents
+
+    found = imaging.inspect(what)
+    if json:
+        print_json(found.to_dict())
+    else:
+        typer.echo(contents.table(found))
+    return 0
+
+
+def _build(bundle: Path, *, tag: str | None, base_image: str | None, platform: str | None, json: bool) -> int:
     from rich.console import Console
 
     from edgepack import bundle as bundles
