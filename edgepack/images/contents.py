@@ -20,7 +20,12 @@ SHOWN = 24
 """Packages that the table names; what is smaller is one line."""
 
 # What of an image is neither a package of Debian nor of Python.
-OWN = {"opt/edgepack/app/": "edgepack", "bundle/": "model and golden samples"}
+OWN = {
+    "opt/edgepack/app/": "edgepack",
+    "opt/edgepack/LICENSE": "edgepack",
+    "opt/edgepack/sbom.": "edgepack",
+    "bundle/": "model and golden samples",
+}
 
 Kind = Literal["python", "debian", "edgepack", "other"]
 Owner = tuple[str, str, str | None]

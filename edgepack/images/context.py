@@ -9,13 +9,14 @@ import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from edgepack import resources
 from edgepack.errors import MissingError, RecipeError
-from edgepack.images import archive, bytecode, layers, records, wheels
+from edgepack.images import archive, bytecode, layers, records, sbom, wheels
 from edgepack.images.facts import Facts
+from edgepack.store import file_digest
 
 SCHEMA = "edgepack.context/1"
 FOLDER = "image"
@@ -141,12 +142,22 @@ def write(
 
         parts = {wheel: with_bytecode(entries) for wheel, entries in unpacked.items()}
         parts = {wheel: [*entries, *records.entry(entries)] for wheel, entries in parts.items()}
+        mtime_s = archive.source_date_epoch()
+        bill = sbom.document(
+            _models(bundle),
+            [_distribution(wheel, entries) for wheel, entries in unpacked.items()],
+            title=labels.get("org.opencontainers.image.title", bundle.name),
+            version=labels.get("org.opencontainers.image.version", ""),
+            platform=platform,
+            base_image=base_image,
+            base=base,
+            mtime_s=mtime_s,
+        )
         contents = {
             "runtime": [entry for entries in parts.values() for entry in entries],
-            "runner": with_bytecode(runner),
-            "model": model,
+            "runner": [*with_bytecode(runner), *layers.own_licence()],
+            "model": [*model, archive.from_bytes(bill, sbom.PATH)],
         }
-        mtime_s = archive.source_date_epoch()
         packed = tuple(
             archive.write(folder / f"{name}.tar", name, entries, mtime_s=mtime_s) for name, entries in contents.items()
         )
@@ -158,7 +169,8 @@ def write(
             final, final / "Dockerfile", family, base_image, platform, python_version, packages, provided, packed
         )
         (folder / "Dockerfile").write_text(dockerfile, encoding="utf-8")
-        (folder / ".dockerignore").write_text("context.json\n", encoding="utf-8")
+        (folder / ".dockerignore").write_text(f"context.json\n{sbom.NAME}\n", encoding="utf-8")
+        (folder / sbom.NAME).write_bytes(bill)
         (folder / "context.json").write_text(json.dumps(_to_dict(context), indent=2) + "\n", encoding="utf-8")
         if final.exists():
             final.rename(folder.parent / "old")
@@ -239,6 +251,35 @@ def _unpack(wheel: wheels.Wheel, exclude: Sequence[str], stack: ExitStack) -> tu
     except (zipfile.BadZipFile, OSError) as error:
         raise MissingError(f"{wheel.path} is not a readable wheel: {error}", fix="remove it and try again") from error
     return tuple(layers.wheel_entries(opened, exclude))
+
+
+def _models(bundle: Path) -> list[sbom.Model]:
+    """The artifacts that a bundle's manifest names, with the digests of the files as they are."""
+    manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
+    found = []
+    for artifact in manifest["artifacts"]:
+        name = artifact["file"]
+        _, _, precision = name.removesuffix(PurePosixPath(name).suffix).partition(".")
+        found.append(
+            sbom.Model(
+                name=f"{manifest.get('name', 'model')}/{name}",
+                file=name,
+                sha256=file_digest(bundle / name),
+                format=artifact.get("format", PurePosixPath(name).suffix.lstrip(".")),
+                precision=artifact.get("precision", precision),
+            )
+        )
+    return found
+
+
+def _distribution(wheel: wheels.Wheel, entries: Sequence[archive.Entry]) -> sbom.Distribution:
+    """A wheel as the bill of materials lists it."""
+    found = [entry for entry in entries if entry.path.endswith(".dist-info/METADATA")]
+    text = ""
+    for entry in found[:1]:
+        with entry.open() as content:
+            text = content.read().decode("utf-8", "replace")
+    return sbom.Distribution(wheel.name, wheel.version, wheel.sha256, text)
 
 
 def _to_dict(context: Context) -> dict[str, Any]:

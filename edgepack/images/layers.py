@@ -1,6 +1,8 @@
 """Which files go into each layer of an image: the runtime's packages, the runner, the model?"""
 
+import importlib.metadata
 import json
+import re
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -13,7 +15,9 @@ from edgepack.images.archive import Entry, from_path
 
 SITE_PACKAGES = "opt/edgepack/site-packages"
 APP = "opt/edgepack/app/runner"
+OWN_LICENCE = "opt/edgepack/LICENSE"
 BUNDLE = "bundle"
+LICENCE = re.compile(r"(LICEN[CS]E|COPYING|NOTICE|AUTHORS)", re.IGNORECASE)
 
 # What no package needs in order to run; RECORD would list files that are not there.
 NEVER = ("**/__pycache__", "**/tests", "*.pyi", "*.pyx", "*.pxd", "*.h", "*.hpp", "*.a", "*.dist-info/RECORD")
@@ -68,9 +72,15 @@ def wheel_entries(wheel: zipfile.ZipFile, exclude: Sequence[str]) -> Iterable[En
             if len(path.parts) < 3 or path.parts[1] not in ("purelib", "platlib"):
                 continue
             path = PurePosixPath(*path.parts[2:])
-        if not excluded(str(path), (*NEVER, *exclude)):
+        if is_licence(path) or not excluded(str(path), (*NEVER, *exclude)):
             executable = bool(info.external_attr >> 16 & 0o100)
             yield Entry(f"{SITE_PACKAGES}/{path}", info.file_size, partial(wheel.open, info), executable)
+
+
+def is_licence(path: PurePosixPath) -> bool:
+    """Whether a file of a wheel is a text that its licence wants to be kept with it (PEP 639)."""
+    folder = path.parts[0]
+    return folder.endswith(".dist-info") and (path.parts[1] == "licenses" or bool(LICENCE.match(path.name)))
 
 
 def refuse_doubles(packages: Mapping[str, Sequence[Entry]]) -> None:
@@ -95,6 +105,15 @@ def runner_entries() -> Iterable[Entry]:
     folder = resources.PACKAGE / "runner"
     for path in folder.rglob("*.py"):
         yield from_path(path, f"{APP}/{path.relative_to(folder).as_posix()}")
+
+
+def own_licence() -> Iterable[Entry]:
+    """The licence of edgepack itself, from a checkout or from what was installed."""
+    checkout = resources.PACKAGE.parent / "LICENSE"
+    installed = () if checkout.is_file() else importlib.metadata.files("edgepack") or ()
+    found = [checkout, *(Path(str(path.locate())) for path in installed if path.name == "LICENSE")]
+    for path in [path for path in found if path.is_file()][:1]:
+        yield from_path(path, OWN_LICENCE)
 
 
 def model_entries(bundle: Path) -> Iterable[Entry]:

@@ -100,6 +100,7 @@ def test_it_is_small_holds_no_tensorflow_and_its_last_layer_is_the_model(
         "bundle/golden.npz",
         "bundle/manifest.json",
         "bundle/model.float32.onnx",
+        "opt/edgepack/sbom.cdx.json",
     }
 
 

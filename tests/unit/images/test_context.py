@@ -56,6 +56,7 @@ def test_the_same_inputs_in_two_folders_give_the_same_bytes(
         "Dockerfile",
         ".dockerignore",
         "context.json",
+        "sbom.cdx.json",
         "runtime.tar",
         "runner.tar",
         "model.tar",
@@ -78,7 +79,13 @@ def test_the_layers_hold_packages_runner_and_model(
     assert {f"{site}/numpy/__init__.py", f"{site}/onnxruntime/__init__.py"} <= content["runtime"]
     assert not [name for name in content["runtime"] if "/tests/" in name or name.endswith(".h")]
     assert "opt/edgepack/app/runner/__main__.py" in content["runner"]
-    assert content["model"] == {"bundle/manifest.json", "bundle/model.float32.onnx", "bundle/golden.npz"}
+    assert "opt/edgepack/LICENSE" in content["runner"]
+    assert content["model"] == {
+        "bundle/manifest.json",
+        "bundle/model.float32.onnx",
+        "bundle/golden.npz",
+        "opt/edgepack/sbom.cdx.json",
+    }
     assert [package.name for package in made.packages] == ["numpy", "onnxruntime"]
     assert made.layers[0].size_bytes == sum(package.size_bytes for package in made.packages)
 
@@ -119,7 +126,7 @@ def test_a_failed_write_leaves_the_earlier_context_and_nothing_else(
     assert digests(bundle / "image") == before
     (bundle / "model.float32.onnx").write_bytes(b"another model")
     after = digests(write(bundle, wheel_cache).path)
-    assert {name for name in after if after[name] != before[name]} == {"model.tar", "context.json"}
+    assert {name for name in after if after[name] != before[name]} == {"model.tar", "context.json", "sbom.cdx.json"}
     assert not list(bundle.glob(".image-*"))
 
 
