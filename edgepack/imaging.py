@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edgepack.images.facts import Facts
 
 IMAGE_SCHEMA = "edgepack.image/1"
+MODELS_LABEL = "io.edgepack.model-sha256"
 Progress = Callable[[Mapping[str, Any]], None]
 
 
@@ -205,14 +206,38 @@ def inspect(what: str) -> "Contents":
     from edgepack.images import contents, engine
 
     if bundle.is_bundle(Path(what)):
-        found = read(Path(what)) or {}
-        if found.get("status") != "built" or not isinstance(found.get("id"), str):
-            raise MissingError(
-                f"{what} has no image: {found.get('reason') or 'none was built'}", fix=f"edgepack image {what}"
-            )
-        what = found["id"]
+        what = image_of(Path(what))
     with closing(engine.connect()) as client, engine.failures("while it was looked through"):
         return contents.of_image(client, what)
+
+
+def image_of(folder: Path) -> str:
+    """The tag of the image that was built of a bundle.
+
+    Raises:
+        MissingError: None was built.
+    """
+    built = read(folder) or {}
+    if built.get("status") != "built" or not isinstance(built.get("tag"), str):
+        raise MissingError(
+            f"{folder} has no image: {built.get('reason') or 'none was built'}",
+            fix=f"edgepack image {folder}",
+        )
+    return str(built["tag"])
+
+
+def models_in(image: str) -> set[str]:
+    """The sha256 of the artifacts in an image, by its label; empty for an image that edgepack did not build.
+
+    Raises:
+        MissingError: No engine answers, or it has no such image.
+    """
+    from edgepack.images import engine
+
+    with closing(engine.connect()) as client, engine.failures("while it was asked for an image"):
+        record = engine.inspect(client, image)
+    label = ((record.get("Config") or {}).get("Labels") or {}).get(MODELS_LABEL, "")
+    return set(filter(None, label.split(",")))
 
 
 def read(folder: Path) -> dict[str, Any] | None:
@@ -239,7 +264,7 @@ def labels(manifest: Mapping[str, Any]) -> dict[str, str]:
         "org.opencontainers.image.vendor": f"edgepack {__version__}",
         "io.edgepack.recipe-sha256": manifest["recipe_sha256"],
         "io.edgepack.target": manifest["target"],
-        "io.edgepack.model-sha256": ",".join(artifact["sha256"] for artifact in manifest["artifacts"]),
+        MODELS_LABEL: ",".join(artifact["sha256"] for artifact in manifest["artifacts"]),
     }
 
 

@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import IO, Any, Literal, cast
 
-from edgepack.errors import MissingError
-from edgepack.images import facts, records
+from edgepack.images import engine, facts, records
 
 SCHEMA = "edgepack.contents/1"
 MB = 1_000_000
@@ -96,14 +95,7 @@ def of_image(client: Any, image: str) -> Contents:
     Raises:
         MissingError: The engine has no such image.
     """
-    import docker.errors
-
-    try:
-        record = client.api.inspect_image(image)
-    except docker.errors.ImageNotFound as error:
-        raise MissingError(
-            f"the container engine has no image {image!r}", fix="build it (edgepack image BUNDLE), or pull it"
-        ) from error
+    record = engine.inspect(client, image)
     total = int(record["Size"])
     layers = layer_sizes(client.api.history(image), total)
     container = client.api.create_container(record["Id"], command=["none"], network_disabled=True)["Id"]

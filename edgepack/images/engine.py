@@ -205,6 +205,23 @@ def build(
         client.close()
 
 
+def inspect(client: Any, image: str) -> Mapping[str, Any]:
+    """The engine's record of an image.
+
+    Raises:
+        MissingError: It has no such image.
+    """
+    import docker.errors
+
+    try:
+        found: Mapping[str, Any] = client.api.inspect_image(image)
+    except docker.errors.ImageNotFound as error:
+        raise MissingError(
+            f"the container engine has no image {image!r}", fix="build it (edgepack image BUNDLE), or pull it"
+        ) from error
+    return found
+
+
 def _check_provided(record: Mapping[str, Any], reference: str, left_out: Sequence[str]) -> None:
     """Refuse a base image without the packages that the context left to it.
 
