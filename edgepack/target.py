@@ -55,6 +55,9 @@ class Target(Config):
     runtimes: tuple[Runtime, ...] = Field(min_length=1, description="runtimes to package, verify and measure")
     precisions: tuple[Precision, ...] = Field(min_length=1, description="precisions that the device can run")
     threads: PositiveInt = Field(1, description="inference threads, always explicit")
+    allow_cpu: bool = Field(
+        False, description="runtimes of an accelerator run on the processor where there is none, and say so"
+    )
     min_delegated: Share | None = Field(
         None, description="smallest share of a .tflite file's operations that a delegate must take"
     )

@@ -47,7 +47,7 @@ def work(job: Mapping[str, Any], import_ms: float) -> dict[str, Any]:
     """
     golden = Path(job["golden"])
     expected = bundle.golden_array(golden, f"output/{job['artifact']}/{job['runtime']}")
-    with sessions.open_session(job["runtime"], job["path"], job["threads"]) as session:
+    with sessions.open_job(job) as session:
         inputs = bundle.golden_input(golden, job["columns"])
         raw, _ = predict(session, inputs)
         return compare(raw, expected, session.outputs[0], job["tolerance"], task=job["task"], inputs=inputs)
