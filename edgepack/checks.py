@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from edgepack import bundle, imaging, latency
+from edgepack import bundle, images_of_bundles, latency
 from edgepack.errors import DeviceError, VerificationError
 from edgepack.transports import connect
 
@@ -79,7 +79,7 @@ def _golden(folder: Path, on: str) -> dict[str, Any]:
                 device, words, timeout_s=latency.VERIFY_TIMEOUT_S, env=latency.host_environment()
             )
         return document
-    address = f"docker:{imaging.image_of(folder)}" if on == "docker" else on
+    address = f"docker:{images_of_bundles.image_of(folder)}" if on == "docker" else on
     with connect(address) as device:
         if address.startswith("docker:"):
             _same_models(folder, address.removeprefix("docker:"))
@@ -89,7 +89,7 @@ def _golden(folder: Path, on: str) -> dict[str, Any]:
 
 def _same_models(folder: Path, image: str) -> None:
     """Refuse an image that holds another bundle, which would only be compared with itself."""
-    there = imaging.models_in(image)
+    there = images_of_bundles.models_in(image)
     here = {artifact["sha256"] for artifact in bundle.read_manifest(folder)["artifacts"]}
     if there != here:
         held = ", ".join(sorted(digest[:12] for digest in there)) or "none that edgepack packed"

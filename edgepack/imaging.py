@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgepack import bundle
-from edgepack.errors import BudgetError, EdgepackError, MissingError, RecipeError
+from edgepack.errors import BudgetError, EdgepackError, RecipeError
 from edgepack.store import code_digest, key_of, versions, write_json
 from edgepack.target import Image, Target
 from edgepack.verify import gates
@@ -140,6 +140,7 @@ def make(
         "size_mib": None,
         "layers": [],
         "contents": None,
+        "pushed": None,
         "packages": [asdict(package) for package in made.packages],
         "provided": list(made.provided),
         "command": engine.build_command(folder / "image", options.tag, options.platform, options.base_image),
@@ -168,13 +169,20 @@ def make(
             "base_digest": image.base_digest,
             "size_mib": round(image.size_mib, 3),
             "layers": [{"name": layer.name, "size_mib": round(layer.size_mib, 3)} for layer in image.layers],
-            "contents": inspect(image.id).to_dict(),
+            "contents": _contents(image.id).to_dict(),
         }
     if document["size_mib"] is not None:
         judged = gates.at_most("image_mib", "image", target.budgets.image_mib, document["size_mib"])
         document["gates"] = [item.to_dict() for item in judged]
     write(folder, document)
     return False, _judge(document, target)
+
+
+def _contents(image: str) -> "Contents":
+    from edgepack.images import contents, engine
+
+    with closing(engine.connect()) as client, engine.failures("while the image was looked through"):
+        return contents.of_image(client, image)
 
 
 def _base_facts(
@@ -192,52 +200,6 @@ def _base_facts(
     except EdgepackError as error:
         return None, error
     return found, None
-
-
-def inspect(what: str) -> "Contents":
-    """Where the bytes of an image go.
-
-    Args:
-        what: The image's name or id, or the folder of a bundle whose image was built.
-
-    Raises:
-        MissingError: There is no such image, the bundle has none, or no engine answers.
-    """
-    from edgepack.images import contents, engine
-
-    if bundle.is_bundle(Path(what)):
-        what = image_of(Path(what))
-    with closing(engine.connect()) as client, engine.failures("while it was looked through"):
-        return contents.of_image(client, what)
-
-
-def image_of(folder: Path) -> str:
-    """The tag of the image that was built of a bundle.
-
-    Raises:
-        MissingError: None was built.
-    """
-    built = read(folder) or {}
-    if built.get("status") != "built" or not isinstance(built.get("tag"), str):
-        raise MissingError(
-            f"{folder} has no image: {built.get('reason') or 'none was built'}",
-            fix=f"edgepack image {folder}",
-        )
-    return str(built["tag"])
-
-
-def models_in(image: str) -> set[str]:
-    """The sha256 of the artifacts in an image, by its label; empty for an image that edgepack did not build.
-
-    Raises:
-        MissingError: No engine answers, or it has no such image.
-    """
-    from edgepack.images import engine
-
-    with closing(engine.connect()) as client, engine.failures("while it was asked for an image"):
-        record = engine.inspect(client, image)
-    label = ((record.get("Config") or {}).get("Labels") or {}).get(MODELS_LABEL, "")
-    return set(filter(None, label.split(",")))
 
 
 def read(folder: Path) -> dict[str, Any] | None:

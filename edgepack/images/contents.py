@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import IO, Any, Literal, cast
 
-from edgepack.images import engine, facts, records
+from edgepack.images import base, facts, leftovers, records
 
 SCHEMA = "edgepack.contents/1"
 MB = 1_000_000
@@ -95,34 +95,33 @@ def of_image(client: Any, image: str) -> Contents:
     Raises:
         MissingError: The engine has no such image.
     """
-    record = engine.inspect(client, image)
+    record = base.inspect(client, image)
     total = int(record["Size"])
     layers = layer_sizes(client.api.history(image), total)
-    container = client.api.create_container(record["Id"], command=["none"], network_disabled=True)["Id"]
-    try:
+    with leftovers.looking(client, str(record["Id"])) as container:
         large = layers[0][1] > LARGEST_BASE
         places = ("/opt/edgepack", "/bundle") if large else ("/",)
         found: list[Part] = [Part("base image", None, "other", layers[0][1])] if large else []
         for place in places:
             found += _read_through(client, container, place)
-    finally:
-        client.api.remove_container(container, force=True, v=True)
     return Contents(total, layers, tuple(sorted(found, key=lambda part: (-part.size_bytes, part.name))))
 
 
-def layer_sizes(history: Sequence[Mapping[str, Any]], total: int) -> tuple[tuple[str, int], ...]:
+def layer_sizes(
+    history: Sequence[Mapping[str, Any]], total: int, names: tuple[str, ...] = LAYERS
+) -> tuple[tuple[str, int], ...]:
     """The sizes of the layers that edgepack adds, by the steps of an image's history, and what is below them.
 
     Args:
         history: The engine's, newest step first.
         total: What the whole image takes, bytes.
+        names: What the layers are called, from the bottom up.
     """
     # Ours are the last ones added, in the Dockerfile's order.
-    added = [step["Size"] for step in history if "ADD " in step["CreatedBy"]][: len(LAYERS)]
-    if len(added) < len(LAYERS):
+    added = [step["Size"] for step in history if "ADD " in step["CreatedBy"]][: len(names)]
+    if len(added) < len(names):
         return (("base", total),)
-    own = tuple(zip(LAYERS, reversed(added), strict=True))
-    return (("base", total - sum(added)), *own)
+    return (("base", total - sum(added)), *zip(names, reversed(added), strict=True))
 
 
 def of_files(sizes: Mapping[str, int], texts: Mapping[str, str]) -> tuple[Part, ...]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from edgepack.errors import MissingError
 from edgepack.images import base
+from edgepack.images.leftovers import looking
 
 PROVIDES = "io.edgepack.provides"
 """Label of an image: distributions of Python that its python3 imports, ``numpy==1.24.2``, with spaces between."""
@@ -129,8 +130,7 @@ def _debian(client: Any, image: str) -> tuple[DebianPackage, ...] | None:
     """The packages of an image by its own list, from a container that is never started."""
     import docker.errors
 
-    container = client.api.create_container(image, command=["python3"], network_disabled=True)["Id"]
-    try:
+    with looking(client, image) as container:
         for place in STATUS:
             try:
                 stream, _ = client.api.get_archive(container, place)
@@ -139,8 +139,6 @@ def _debian(client: Any, image: str) -> tuple[DebianPackage, ...] | None:
             texts = [content for name, content in _files(stream) if not name.endswith(".md5sums")]
             found = {package for text in texts for package in parse_status(text)}
             return tuple(sorted(found, key=lambda package: (package.name, package.architecture)))
-    finally:
-        client.api.remove_container(container, force=True, v=True)
     return None
 
 

@@ -9,9 +9,10 @@ from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path, PurePosixPath
 
+from edgepack import bundle as bundles
 from edgepack import resources
 from edgepack.errors import MissingError, RecipeError
-from edgepack.images.archive import Entry, from_path
+from edgepack.images.archive import Entry, from_bytes, from_path
 
 SITE_PACKAGES = "opt/edgepack/site-packages"
 APP = "opt/edgepack/app/runner"
@@ -117,7 +118,7 @@ def own_licence() -> Iterable[Entry]:
 
 
 def model_entries(bundle: Path) -> Iterable[Entry]:
-    """A bundle's manifest and what it names: artifacts and golden samples.
+    """A bundle's artifacts and golden samples, and a manifest that lists these files and no others of the bundle.
 
     Raises:
         MissingError: The manifest or a file that it names is not there or not readable.
@@ -126,13 +127,15 @@ def model_entries(bundle: Path) -> Iterable[Entry]:
     try:
         described = json.loads(manifest.read_text(encoding="utf-8"))
         names = {artifact["file"] for artifact in described["artifacts"]} | {described["golden"]["file"]}
+        inside = json.dumps(bundles.with_files_only(described, names), indent=1)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise MissingError(
             f"{bundle} is not a complete bundle: its manifest.json cannot be read ({error})",
             fix="make it with `edgepack run RECIPE`, or name a bundle's folder",
         ) from error
-    for name in ("manifest.json", *sorted(names)):
-        inside = not PurePosixPath(name).is_absolute() and ".." not in PurePosixPath(name).parts
-        if not inside or not (bundle / name).is_file():
+    yield from_bytes(inside.encode(), f"{BUNDLE}/manifest.json")
+    for name in sorted(names):
+        plain = not PurePosixPath(name).is_absolute() and ".." not in PurePosixPath(name).parts
+        if not plain or not (bundle / name).is_file():
             raise MissingError(f"{manifest} names {name!r}, which is not in the bundle", fix="make the bundle again")
         yield from_path(bundle / name, f"{BUNDLE}/{name}")

@@ -73,8 +73,7 @@ def test_an_engine_that_dies_in_mid_build_is_a_device_error_and_the_bundle_stays
     def kill_after_the_first_step() -> None:
         while not stop.is_set() and ids(private_engine) == images:
             stop.wait(0.01)
-        private_engine.process.kill()
-        private_engine.process.wait()
+        private_engine.kill()
 
     watcher = threading.Thread(target=kill_after_the_first_step)
     words = ["--base-image", base_image, "--tag", "edgepack/test:dies"]

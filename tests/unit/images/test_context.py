@@ -1,6 +1,7 @@
 """Is a build context complete, always the same, and free of anything that would be executed in a build?"""
 
 import hashlib
+import json
 import re
 import tarfile
 from collections.abc import Callable
@@ -88,6 +89,21 @@ def test_the_layers_hold_packages_runner_and_model(
     }
     assert [package.name for package in made.packages] == ["numpy", "onnxruntime"]
     assert made.layers[0].size_bytes == sum(package.size_bytes for package in made.packages)
+
+
+def test_what_lies_beside_the_model_in_the_bundle_does_not_change_the_image(
+    tmp_path: Path, wheel_cache: Path, make_bundle: Callable[[Path], Path]
+) -> None:
+    bundle = make_bundle(tmp_path / "bundle")
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    found = []
+    for files in ({"golden.npz": "a", "verify.json": "b"}, {"golden.npz": "a", "image/image.json": "c"}):
+        (bundle / "manifest.json").write_text(json.dumps({**manifest, "files": files, "parts": {"files": str(files)}}))
+        found.append(digests(write(bundle, wheel_cache).path))
+    assert found[0] == found[1]
+    with tarfile.open(bundle / "image/model.tar") as tar:
+        packed = json.load(tar.extractfile("bundle/manifest.json"))  # type: ignore[arg-type]
+    assert packed["files"] == {"golden.npz": "a"} and packed["artifacts"] == manifest["artifacts"]
 
 
 def test_what_the_base_has_is_left_out_of_the_runtime_layer(
