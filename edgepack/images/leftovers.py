@@ -14,6 +14,8 @@ LOOKING = {"edgepack": "look"}
 """Label of the containers that are made to look into an image; none is ever started, and none lives for long."""
 
 OLD_S = 600.0
+FORGOTTEN_S = 30 * 86400.0
+"""An engine that has not been built on for so long is gone, and its list is thrown away."""
 
 
 def folder() -> Path:
@@ -78,6 +80,7 @@ def sweep(client: Any, host: str, place: Path | None = None) -> None:
             first, *images = file.read().splitlines() or [""]
             if first == host:
                 remove(client, images)
+            if first == host or time.time() - path.stat().st_mtime > FORGOTTEN_S:
                 path.unlink(missing_ok=True)
     for container in client.api.containers(
         all=True, filters={"status": "created", "label": [f"{key}={value}" for key, value in LOOKING.items()]}

@@ -1,5 +1,6 @@
 """Does the next build remove what one that was cut off had noted, and nothing that another one still makes?"""
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -46,3 +47,7 @@ def test_only_nameless_images_of_ended_builds_on_this_engine_are_removed(tmp_pat
     assert set(api.names) == {"named", "running", "elsewhere"}
     leftovers.sweep(SimpleNamespace(api=api), "unix:///run/other.sock", tmp_path)
     assert set(api.names) == {"named", "running"}
+    assert [path.name for path in tmp_path.iterdir()] == ["1-damaged"]
+    os.utime(tmp_path / "1-damaged", (0, 0))
+    leftovers.sweep(SimpleNamespace(api=api), HOST, tmp_path)
+    assert not list(tmp_path.iterdir())
