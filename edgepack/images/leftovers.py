@@ -13,6 +13,9 @@ from typing import IO, Any, Self
 LOOKING = {"edgepack": "look"}
 """Label of the containers that are made to look into an image; none is ever started, and none lives for long."""
 
+STEP = "Running in "
+"""How the engine announces the container of a step, where it announces an image by its id alone."""
+
 OLD_S = 600.0
 FORGOTTEN_S = 30 * 86400.0
 """An engine that has not been built on for so long is gone, and its list is thrown away."""
@@ -25,7 +28,7 @@ def folder() -> Path:
 
 
 class Ledger:
-    """The nameless images of one build, written down as they appear; a context manager.
+    """The nameless images and containers of one build, written down as they appear; a context manager.
 
     A build that ends, well or not, removes what it should and forgets its list. Where the engine or this process was
     killed the list stays, and the next build on that engine removes what is on it (`sweep`).
@@ -45,7 +48,7 @@ class Ledger:
         self._write(host)
 
     def note(self, image: str) -> None:
-        """Add an image."""
+        """Add an image, or a container as `STEP` and its id."""
         self.images.append(image)
         self._write(image)
 
@@ -90,11 +93,13 @@ def sweep(client: Any, host: str, place: Path | None = None) -> None:
                 client.api.remove_container(container["Id"], force=True, v=True)
 
 
-def remove(client: Any, images: list[str]) -> None:
-    """Remove nameless images, the newest first; what is named or in use stays."""
-    for image in reversed(images):
+def remove(client: Any, noted: list[str]) -> None:
+    """Remove nameless images and the containers of steps, the newest first; what is named or in use stays."""
+    for image in reversed(noted):
         with suppress(Exception):  # it is gone already, or another build uses it
-            if not client.api.inspect_image(image)["RepoTags"]:
+            if image.startswith(STEP):
+                client.api.remove_container(image.removeprefix(STEP), force=True, v=True)
+            elif not client.api.inspect_image(image)["RepoTags"]:
                 client.api.remove_image(image)
 
 

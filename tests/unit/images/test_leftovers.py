@@ -22,6 +22,9 @@ class Images:
     def remove_image(self, image: str) -> None:
         del self.names[image]
 
+    def remove_container(self, container: str, **_: object) -> None:
+        del self.names[container]
+
     def containers(self, **_: object) -> list[Any]:
         return []
 
@@ -34,8 +37,8 @@ def cut_off(place: Path, *images: str, host: str = HOST) -> None:
 
 
 def test_only_nameless_images_of_ended_builds_on_this_engine_are_removed(tmp_path: Path) -> None:
-    api = Images(ended=[], named=["base:1"], running=[], elsewhere=[])
-    cut_off(tmp_path, "named", "gone", "ended")
+    api = Images(ended=[], named=["base:1"], running=[], elsewhere=[], step=["-"])
+    cut_off(tmp_path, "named", "gone", "ended", "Running in step")
     cut_off(tmp_path, "elsewhere", host="unix:///run/other.sock")
     (tmp_path / "1-damaged").write_bytes(b"\xff\xfe")
     with leftovers.Ledger(HOST, tmp_path) as going_on:
