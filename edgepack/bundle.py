@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,12 @@ def seal(folder: Path) -> None:
     files = {str(path.relative_to(folder)): file_digest(path) for path in paths}
     if files != manifest["files"]:
         write_json(folder / "manifest.json", _changed(manifest, "files", files))
+
+
+def with_files_only(manifest: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """A manifest that lists only these files: that of an image, which must not change with what lies beside it."""
+    kept = {name: digest for name, digest in manifest.get("files", {}).items() if name in names}
+    return _changed(manifest, "files", kept)
 
 
 def _changed(manifest: Mapping[str, Any], key: str, value: object) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from edgepack import bundle, latency
+from edgepack import bundle, images_of_bundles, latency
 from edgepack.errors import DeviceError, VerificationError
 from edgepack.transports import connect
 
@@ -12,14 +12,19 @@ LARGEST = 1e300
 """Beyond this a figure is no measurement, and a whole number may have no float."""
 
 
-def check_bundle(folder: Path) -> dict[str, Any]:
+def check_bundle(folder: Path, on: str = "local") -> dict[str, Any]:
     """Check a bundle where it lies; changes nothing.
 
+    Args:
+        folder: The bundle.
+        on: Where its golden samples run: ``local``, ``docker`` (the image that was built of it) or ``docker:IMAGE``.
+
     Returns:
-        ``files`` (how many were checked), ``golden`` (one result per artifact and runtime), ``gates``.
+        ``files`` (how many were checked), ``on``, ``environment`` (the machine), ``golden`` (one result per artifact
+        and runtime), ``gates``.
 
     Raises:
-        MissingError: The folder is no bundle.
+        MissingError: The folder is no bundle, or there is no such image.
         VerificationError: A file was altered, an output differs, or a gate was missed.
         DeviceError: A runtime that the bundle needs does not run here.
     """
@@ -32,11 +37,7 @@ def check_bundle(folder: Path) -> dict[str, Any]:
             fix="copy the bundle again, or make it again with `edgepack run`",
         )
     gates = read_gates(folder)
-    with connect("local") as device:
-        words = [*latency.host_runner(), "verify", "--bundle", str(folder.resolve())]
-        document, _ = latency.run_runner(
-            device, words, timeout_s=latency.VERIFY_TIMEOUT_S, env=latency.host_environment()
-        )
+    document = _golden(folder, on)
     failed = [item for item in document["results"] if item["status"] == "failed"]
     if failed:
         raise VerificationError(
@@ -62,9 +63,41 @@ def check_bundle(folder: Path) -> dict[str, Any]:
         "schema": "edgepack.check/1",
         "bundle": str(folder),
         "files": len(manifest["files"]),
+        "on": on,
+        "environment": document["environment"],
         "golden": document["results"],
         "gates": gates,
     }
+
+
+def _golden(folder: Path, on: str) -> dict[str, Any]:
+    """What the runner says of the golden samples, on this machine or in an image with this bundle in it."""
+    if on == "local":
+        words = [*latency.host_runner(), "verify", "--bundle", str(folder.resolve())]
+        with connect(on) as device:
+            document, _ = latency.run_runner(
+                device, words, timeout_s=latency.VERIFY_TIMEOUT_S, env=latency.host_environment()
+            )
+        return document
+    address = f"docker:{images_of_bundles.image_of(folder)}" if on == "docker" else on
+    with connect(address) as device:
+        if address.startswith("docker:"):
+            _same_models(folder, address.removeprefix("docker:"))
+        document, _ = latency.run_runner(device, ["verify"], timeout_s=latency.VERIFY_TIMEOUT_S)
+    return document
+
+
+def _same_models(folder: Path, image: str) -> None:
+    """Refuse an image that holds another bundle, which would only be compared with itself."""
+    there = images_of_bundles.models_in(image)
+    here = {artifact["sha256"] for artifact in bundle.read_manifest(folder)["artifacts"]}
+    if there != here:
+        held = ", ".join(sorted(digest[:12] for digest in there)) or "none that edgepack packed"
+        raise VerificationError(
+            f"the image {image} holds other models than {folder}: {held}; "
+            f"expected {', '.join(sorted(digest[:12] for digest in here))}",
+            fix=f"name the image that was made of this bundle, or make it: edgepack image {folder}",
+        )
 
 
 def read_gates(folder: Path) -> list[dict[str, Any]]:

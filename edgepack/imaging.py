@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgepack import bundle
 from edgepack.errors import BudgetError, EdgepackError, RecipeError
@@ -14,7 +14,12 @@ from edgepack.store import code_digest, key_of, versions, write_json
 from edgepack.target import Image, Target
 from edgepack.verify import gates
 
+if TYPE_CHECKING:
+    from edgepack.images.contents import Contents
+    from edgepack.images.facts import Facts
+
 IMAGE_SCHEMA = "edgepack.image/1"
+MODELS_LABEL = "io.edgepack.model-sha256"
 Progress = Callable[[Mapping[str, Any]], None]
 
 
@@ -93,6 +98,9 @@ def make(
     from edgepack.images import context, engine
     from edgepack.images.layers import serving_needs, session_needs
 
+    def say(text: str) -> None:
+        progress({"label": "image", "text": text})
+
     manifest = bundle.read_manifest(folder)
     status = engine.status()
     key = key_of(
@@ -106,6 +114,7 @@ def make(
     previous = read(folder)
     if not force and previous is not None and previous.get("key") == key and _still_there(previous):
         return True, _judge(previous, target)
+    facts, failure = _base_facts(options, wanted.python, say) if status.version else (None, None)
     made = context.write(
         folder,
         family=wanted.family,
@@ -115,7 +124,8 @@ def make(
         python_version=wanted.python,
         labels=labels(manifest),
         wheel_cache=wheel_cache(),
-        progress=lambda text: progress({"label": "image", "text": text}),
+        progress=say,
+        base=facts,
     )
     document: dict[str, Any] = {
         "schema": IMAGE_SCHEMA,
@@ -129,7 +139,10 @@ def make(
         "base_digest": None,
         "size_mib": None,
         "layers": [],
+        "contents": None,
+        "pushed": None,
         "packages": [asdict(package) for package in made.packages],
+        "provided": list(made.provided),
         "command": engine.build_command(folder / "image", options.tag, options.platform, options.base_image),
     }
     if not options.build:
@@ -138,12 +151,10 @@ def make(
         document["reason"] = status.reason
     else:
         try:
+            if failure is not None:
+                raise failure
             image = engine.build(
-                made.path,
-                tag=options.tag,
-                platform=options.platform,
-                base_image=options.base_image,
-                progress=lambda text: progress({"label": "image", "text": text}),
+                made.path, tag=options.tag, platform=options.platform, base_image=options.base_image, progress=say
             )
         except EdgepackError as error:
             failed = {**document, "key": None, "status": "failed", "reason": error.message}
@@ -158,12 +169,37 @@ def make(
             "base_digest": image.base_digest,
             "size_mib": round(image.size_mib, 3),
             "layers": [{"name": layer.name, "size_mib": round(layer.size_mib, 3)} for layer in image.layers],
+            "contents": _contents(image.id).to_dict(),
         }
     if document["size_mib"] is not None:
         judged = gates.at_most("image_mib", "image", target.budgets.image_mib, document["size_mib"])
         document["gates"] = [item.to_dict() for item in judged]
     write(folder, document)
     return False, _judge(document, target)
+
+
+def _contents(image: str) -> "Contents":
+    from edgepack.images import contents, engine
+
+    with closing(engine.connect()) as client, engine.failures("while the image was looked through"):
+        return contents.of_image(client, image)
+
+
+def _base_facts(
+    options: Options, python_version: str, say: Callable[[str], None]
+) -> tuple["Facts | None", EdgepackError | None]:
+    """What the base image has, pulled when it is to be built on; or why that cannot be known.
+
+    The context is written in either case: without knowledge of its base it holds everything itself.
+    """
+    from edgepack.images import engine, facts
+
+    try:
+        with closing(engine.connect()) as client, engine.failures("while it looked for the base image"):
+            found = facts.look(client, options.base_image, options.platform, python_version, say, pull=options.build)
+    except EdgepackError as error:
+        return None, error
+    return found, None
 
 
 def read(folder: Path) -> dict[str, Any] | None:
@@ -190,7 +226,7 @@ def labels(manifest: Mapping[str, Any]) -> dict[str, str]:
         "org.opencontainers.image.vendor": f"edgepack {__version__}",
         "io.edgepack.recipe-sha256": manifest["recipe_sha256"],
         "io.edgepack.target": manifest["target"],
-        "io.edgepack.model-sha256": ",".join(artifact["sha256"] for artifact in manifest["artifacts"]),
+        MODELS_LABEL: ",".join(artifact["sha256"] for artifact in manifest["artifacts"]),
     }
 
 
@@ -212,13 +248,15 @@ def _still_there(document: Mapping[str, Any]) -> bool:
 
 
 def _judge(document: Mapping[str, Any], target: Target) -> list[EdgepackError]:
+    from edgepack.images import contents
+
     limit, size = target.budgets.image_mib, document.get("size_mib")
     if limit is None or size is None or size <= limit:
         return []
-    parts = ", ".join(f"{layer['name']} {layer['size_mib']:.1f}" for layer in document["layers"])
+    parts = f"\n{contents.table(contents.from_dict(found))}" if (found := document.get("contents")) else ""
     return [
         BudgetError(
-            f"{target.name}: the image has {size:.1f} MiB, the budget is {limit:g} MiB ({parts})",
+            f"{target.name}: the image has {size:.1f} MiB, the budget is {limit:g} MiB{parts}",
             fix="use a smaller base image or fewer runtimes, or raise budgets.image_mib in the target",
         )
     ]

@@ -198,12 +198,17 @@ def _judgements(
     source = document["container"] or document["host"]
     if source is None:
         return []
+    from edgepack.runner.sessions import CPU, load
+
     unjudged = unjudged or ("measured under emulation" if source["environment"].get("emulated") else None)
     found: list[judge.Judgement] = []
     for result in source["results"]:
         p90 = (result.get("latency_ms") or {}).get("p90")
         name = f"{result['artifact']}@{result['runtime']}"
-        found += judge.judge_latency(gates, target.budgets, artifact=name, p90_ms=p90, unjudged=unjudged)
+        wanted = load(result["runtime"]).ACCELERATOR
+        instead = wanted and (result.get("details") or {}).get("provider") == CPU
+        why = unjudged or (f"it ran on the processor, not on an {wanted}" if instead else None)
+        found += judge.judge_latency(gates, target.budgets, artifact=name, p90_ms=p90, unjudged=why)
     return [item.to_dict() for item in found]
 
 

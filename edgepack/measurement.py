@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from edgepack import bundle, imaging, latency
+from edgepack import bundle, images_of_bundles, latency
 from edgepack.errors import MissingError, RecipeError
 from edgepack.latency import Protocol
 from edgepack.recipe import Bench
@@ -63,24 +63,9 @@ def _elsewhere(what: Path, on: str, words: list[str], protocol: Protocol) -> tup
             return latency.run_runner(device, [*words, "--file", f"/measured/{what.name}"], timeout_s=limit_s)
     folder = _bundle(what)
     if name == "docker" and not image:
-        on = f"docker:{image_of(folder)}"
+        on = f"docker:{images_of_bundles.image_of(folder)}"
     with connect(on) as device:
         return latency.run_runner(device, words, timeout_s=limit_s)
-
-
-def image_of(folder: Path) -> str:
-    """The tag of the image that was built of a bundle.
-
-    Raises:
-        MissingError: None was built.
-    """
-    built = imaging.read(folder) or {}
-    if built.get("status") != "built" or not isinstance(built.get("tag"), str):
-        raise MissingError(
-            f"{folder} has no image: {built.get('reason') or 'none was built'}",
-            fix=f"edgepack image {folder}",
-        )
-    return str(built["tag"])
 
 
 def _bundle(path: Path) -> Path:

@@ -60,6 +60,9 @@ class Target(Config):
         description="keys of the recipe's exports that the device asks for, by format",
         examples=[{"onnx": {"opset": 15, "layout": "nchw"}}],
     )
+    allow_cpu: bool = Field(
+        False, description="runtimes of an accelerator run on the processor where there is none, and say so"
+    )
     min_delegated: Share | None = Field(
         None, description="smallest share of a .tflite file's operations that a delegate must take"
     )

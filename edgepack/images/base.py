@@ -5,6 +5,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from edgepack.errors import MissingError
+from edgepack.images.leftovers import looking
 
 FIX = (
     "check the name and the network, name another with --base-image, or make one from Debian packages: "
@@ -44,6 +45,28 @@ def require(client: Any, reference: str, platform: str, progress: Callable[[str]
     return found
 
 
+def inspect(client: Any, image: str) -> Mapping[str, Any]:
+    """The engine's record of an image.
+
+    Raises:
+        MissingError: It has no such image.
+    """
+    import docker.errors
+
+    try:
+        found: Mapping[str, Any] = client.api.inspect_image(image)
+    except docker.errors.ImageNotFound as error:
+        raise MissingError(
+            f"the container engine has no image {image!r}", fix="build it (edgepack image BUNDLE), or pull it"
+        ) from error
+    return found
+
+
+def digest(record: Mapping[str, Any]) -> str:
+    """An image's registry digest where it has one, else its id."""
+    return str((record.get("RepoDigests") or [record["Id"]])[0])
+
+
 def check_python(client: Any, record: Mapping[str, Any], reference: str, wanted: str) -> None:
     """Refuse a base image whose python3 is not the one that the wheels are for.
 
@@ -60,11 +83,8 @@ def check_python(client: Any, record: Mapping[str, Any], reference: str, wanted:
         MissingError: It has no python3, or another one.
     """
     search = dict(item.split("=", 1) for item in record["Config"].get("Env") or ()).get("PATH", "/usr/bin:/bin")
-    container = client.api.create_container(record["Id"], command=["python3"], network_disabled=True)["Id"]
-    try:
+    with looking(client, str(record["Id"])) as container:
         found = _link(client, container, search)
-    finally:
-        client.api.remove_container(container, force=True, v=True)
     if found is None:
         raise MissingError(f"the base image {reference} has no python3 in {search}", fix=FIX)
     if PurePosixPath(found).name.removeprefix("python") != wanted:

@@ -9,12 +9,14 @@ import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from edgepack import resources
 from edgepack.errors import MissingError, RecipeError
-from edgepack.images import archive, bytecode, layers, wheels
+from edgepack.images import archive, bytecode, layers, records, sbom, wheels
+from edgepack.images.facts import Facts
+from edgepack.store import file_digest
 
 SCHEMA = "edgepack.context/1"
 FOLDER = "image"
@@ -50,6 +52,7 @@ class Context:
         platform: What the image runs on, such as `linux/arm64`.
         python_version: What the base image's python3 must be, such as `3.11`.
         packages: The packages of the runtime layer, sorted by name.
+        provided: What the base image has of the runtimes' packages, so that the layer does not: `numpy==1.24.2`.
         layers: The layers that go on top of the base, from the bottom up.
     """
 
@@ -60,6 +63,7 @@ class Context:
     platform: str
     python_version: str
     packages: tuple[Package, ...]
+    provided: tuple[str, ...]
     layers: tuple[archive.Layer, ...]
 
 
@@ -90,6 +94,7 @@ def write(
     labels: Mapping[str, str],
     wheel_cache: Path,
     progress: Callable[[str], None],
+    base: Facts | None = None,
 ) -> Context:
     """Write the build context of one bundle into its folder `image/`; an older one is replaced whole.
 
@@ -105,6 +110,7 @@ def write(
         labels: OCI labels of the image.
         wheel_cache: Folder that keeps downloaded wheels.
         progress: Called with one line for each longer step.
+        base: What the base image has, where that is known: packages in it are left out of the runtime layer.
 
     Raises:
         MissingError: A wheel, or a file that the manifest names, is not there.
@@ -115,15 +121,18 @@ def write(
     dockerfile = render(family, base_image, labels)
     model = list(layers.model_entries(bundle))
     needs = layers.session_needs(runtimes), layers.serving_needs(family)
-    requirements, exclude = ({*one, *two} for one, two in zip(*needs, strict=True))
+    requirements, exclude = (tuple(sorted({*one, *two})) for one, two in zip(*needs, strict=True))
+    has = dict(base.provides) if base else {}
+    provided = tuple(f"{name}=={has[name]}" for name in requirements if name in has)
+    requirements = tuple(name for name in requirements if name not in has)
     found = wheels.resolve(
-        sorted(requirements), platform=platform, python_version=python_version, cache=wheel_cache, progress=progress
+        requirements, platform=platform, python_version=python_version, cache=wheel_cache, progress=progress
     )
     progress(f"packing the image context for {platform}: {', '.join(wheel.name for wheel in found)}")
     final = bundle / FOLDER
     with ExitStack() as stack:
         folder = _new_folder(bundle, stack)
-        unpacked = {wheel: _unpack(wheel, sorted(exclude), stack) for wheel in found}
+        unpacked = {wheel: _unpack(wheel, exclude, stack) for wheel in found}
         layers.refuse_doubles({wheel.name: entries for wheel, entries in unpacked.items()})
         runner = tuple(layers.runner_entries(family))
         sources = [*runner, *(entry for entries in unpacked.values() for entry in entries)]
@@ -133,12 +142,23 @@ def write(
             return [*entries, *(compiled[entry.path] for entry in entries if entry.path in compiled)]
 
         parts = {wheel: with_bytecode(entries) for wheel, entries in unpacked.items()}
+        parts = {wheel: [*entries, *records.entry(entries)] for wheel, entries in parts.items()}
+        mtime_s = archive.source_date_epoch()
+        bill = sbom.document(
+            _models(bundle),
+            [_distribution(wheel, entries) for wheel, entries in unpacked.items()],
+            title=labels.get("org.opencontainers.image.title", bundle.name),
+            version=labels.get("org.opencontainers.image.version", ""),
+            platform=platform,
+            base_image=base_image,
+            base=base,
+            mtime_s=mtime_s,
+        )
         contents = {
             "runtime": [entry for entries in parts.values() for entry in entries],
-            "runner": with_bytecode(runner),
-            "model": model,
+            "runner": [*with_bytecode(runner), *layers.own_licence()],
+            "model": [*model, archive.from_bytes(bill, sbom.PATH)],
         }
-        mtime_s = archive.source_date_epoch()
         packed = tuple(
             archive.write(folder / f"{name}.tar", name, entries, mtime_s=mtime_s) for name, entries in contents.items()
         )
@@ -146,9 +166,12 @@ def write(
             Package(wheel.name, wheel.version, wheel.sha256, sum(entry.size_bytes for entry in entries))
             for wheel, entries in parts.items()
         )
-        context = Context(final, final / "Dockerfile", family, base_image, platform, python_version, packages, packed)
+        context = Context(
+            final, final / "Dockerfile", family, base_image, platform, python_version, packages, provided, packed
+        )
         (folder / "Dockerfile").write_text(dockerfile, encoding="utf-8")
-        (folder / ".dockerignore").write_text("context.json\n", encoding="utf-8")
+        (folder / ".dockerignore").write_text(f"context.json\n{sbom.NAME}\n", encoding="utf-8")
+        (folder / sbom.NAME).write_bytes(bill)
         (folder / "context.json").write_text(json.dumps(_to_dict(context), indent=2) + "\n", encoding="utf-8")
         if final.exists():
             final.rename(folder.parent / "old")
@@ -171,6 +194,7 @@ def read(folder: Path) -> Context:
             raise ValueError("another schema")
         packages = tuple(Package(**package) for package in found.pop("packages"))
         packed = tuple(archive.Layer(**layer) for layer in found.pop("layers"))
+        found["provided"] = tuple(found["provided"])
         return Context(path=folder, dockerfile=folder / "Dockerfile", packages=packages, layers=packed, **found)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise MissingError(
@@ -228,6 +252,35 @@ def _unpack(wheel: wheels.Wheel, exclude: Sequence[str], stack: ExitStack) -> tu
     except (zipfile.BadZipFile, OSError) as error:
         raise MissingError(f"{wheel.path} is not a readable wheel: {error}", fix="remove it and try again") from error
     return tuple(layers.wheel_entries(opened, exclude))
+
+
+def _models(bundle: Path) -> list[sbom.Model]:
+    """The artifacts that a bundle's manifest names, with the digests of the files as they are."""
+    manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
+    found = []
+    for artifact in manifest["artifacts"]:
+        name = artifact["file"]
+        _, _, precision = name.removesuffix(PurePosixPath(name).suffix).partition(".")
+        found.append(
+            sbom.Model(
+                name=f"{manifest.get('name', 'model')}/{name}",
+                file=name,
+                sha256=file_digest(bundle / name),
+                format=artifact.get("format", PurePosixPath(name).suffix.lstrip(".")),
+                precision=artifact.get("precision", precision),
+            )
+        )
+    return found
+
+
+def _distribution(wheel: wheels.Wheel, entries: Sequence[archive.Entry]) -> sbom.Distribution:
+    """A wheel as the bill of materials lists it."""
+    found = [entry for entry in entries if entry.path.endswith(".dist-info/METADATA")]
+    text = ""
+    for entry in found[:1]:
+        with entry.open() as content:
+            text = content.read().decode("utf-8", "replace")
+    return sbom.Distribution(wheel.name, wheel.version, wheel.sha256, text)
 
 
 def _to_dict(context: Context) -> dict[str, Any]:

@@ -3,14 +3,14 @@
 import os
 import shlex
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgepack.errors import DeviceError, EdgepackError, MissingError, RecipeError
-from edgepack.images import base
+from edgepack.images import base, contents, facts, leftovers
 from edgepack.images import context as contexts
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
@@ -19,6 +19,7 @@ PING_TIMEOUT_S = 10
 WORK_TIMEOUT_S = 600
 MIB = 1024 * 1024
 
+NO_SPACE = "no space left on device"
 LOST_FIX = "start it again, look at its log, then repeat the command; nothing else is lost"
 
 
@@ -81,10 +82,9 @@ def connect(host: str | None = None) -> Any:
     """
     import docker
 
-    address = host or os.environ.get("DOCKER_HOST") or DEFAULT_HOST
     client: Any = None
     try:
-        _probe(address)
+        _probe(address(host))
         if host:
             client = docker.DockerClient(base_url=host, version="auto", timeout=PING_TIMEOUT_S)
         else:
@@ -94,12 +94,17 @@ def connect(host: str | None = None) -> Any:
         if client is not None:
             client.close()
         raise MissingError(
-            f"no container engine answers at {address}: {base.first_line(error)}",
+            f"no container engine answers at {address(host)}: {base.first_line(error)}",
             fix="start one (`sudo systemctl start docker`, or `sudo dockerd`), let this user use its socket "
             "(group docker), or name another with DOCKER_HOST",
         ) from error
     client.api.timeout = WORK_TIMEOUT_S
     return client
+
+
+def address(host: str | None = None) -> str:
+    """Where the engine listens: as given, or by DOCKER_HOST, or at the usual socket."""
+    return host or os.environ.get("DOCKER_HOST") or DEFAULT_HOST
 
 
 def _probe(address: str) -> None:
@@ -172,10 +177,12 @@ def build(
         )
     client = connect(host)
     try:
-        with _engine_failures("while it looked for the base image"):
+        with failures("while it looked for the base image"):
+            leftovers.sweep(client, address(host))
             record = base.require(client, base_image, platform, progress)
             base.check_python(client, record, base_image, described.python_version)
-        with _engine_failures("in the middle of the build"):
+            _check_provided(record, base_image, described.provided)
+        with leftovers.Ledger(address(host)) as ledger, failures("in the middle of the build"):
             before = _id_of(client, tag)
             command = build_command(context, tag, platform, base_image)
             made = _run_build(
@@ -183,6 +190,7 @@ def build(
                 context,
                 progress,
                 command,
+                ledger,
                 tag=tag,
                 platform=platform,
                 buildargs={"BASE_IMAGE": base_image},
@@ -190,22 +198,41 @@ def build(
             if before and before != made:
                 with suppress(Exception):  # it may have another name or a container; then it stays
                     client.api.remove_image(before)
-            sizes = _sizes(client, made, [layer.name for layer in described.layers])
+            total = int(client.api.inspect_image(made)["Size"])
+            sizes = contents.layer_sizes(
+                client.api.history(made), total, tuple(layer.name for layer in described.layers)
+            )
         return Image(
             id=made,
             tag=tag,
             platform=platform,
-            size_mib=sum(layer.size_mib for layer in sizes),
-            layers=sizes,
+            size_mib=total / MIB,
+            layers=tuple(ImageLayer(name, size / MIB) for name, size in sizes),
             base_image=base_image,
-            base_digest=str((record.get("RepoDigests") or [record["Id"]])[0]),
+            base_digest=base.digest(record),
         )
     finally:
         client.close()
 
 
+def _check_provided(record: Mapping[str, Any], reference: str, left_out: Sequence[str]) -> None:
+    """Refuse a base image without the packages that the context left to it.
+
+    Raises:
+        MissingError: One is not there, or in another version.
+    """
+    has = {f"{name}=={version}" for name, version in facts.provided(record, reference)}
+    missing = sorted(set(left_out) - has)
+    if missing:
+        raise MissingError(
+            f"the base image {reference} does not have {', '.join(missing)}, which this context leaves to its base; "
+            f"it has {', '.join(sorted(has)) or 'no such package'}",
+            fix="write the context again for this base: edgepack image BUNDLE --base-image " + reference,
+        )
+
+
 @contextmanager
-def _engine_failures(when: str) -> Iterator[None]:
+def failures(when: str) -> Iterator[None]:
     """Turn the errors of the SDK and of the libraries below it into one of ours."""
     import docker.errors
     import requests
@@ -228,9 +255,10 @@ def _engine_failures(when: str) -> Iterator[None]:
         ) from error
 
 
-def _run_build(client: Any, context: Path, progress: Callable[[str], None], command: str, **options: Any) -> str:
+def _run_build(
+    client: Any, context: Path, progress: Callable[[str], None], command: str, ledger: leftovers.Ledger, **options: Any
+) -> str:
     """Run the build and return the new image's id; after a failure, remove what it left."""
-    started: list[str] = []
     done = refused = ""
     try:
         for line in client.api.build(
@@ -240,30 +268,29 @@ def _run_build(client: Any, context: Path, progress: Callable[[str], None], comm
             refused = refused or line.get("error", "").strip()
             text = line.get("stream", "").strip()
             if text.startswith("---> "):
-                started.append(text.removeprefix("---> "))
+                ledger.note(text.removeprefix("---> "))
             elif text.startswith("Step "):
                 progress(text)
             done = line.get("aux", {}).get("ID", done)
     except KeyboardInterrupt:
-        _remove_started(client, started)
+        refused = "interrupted"
         raise
+    finally:
+        if refused:
+            client.api.timeout = PING_TIMEOUT_S
+            leftovers.remove(client, ledger.images)
+        if refused or done:
+            ledger.forget()
+    if refused and NO_SPACE in refused.lower():
+        raise MissingError(
+            f"the container engine has no space left for the image: {refused}",
+            fix="free some on the engine's disk: docker system df shows what takes it; then repeat the command",
+        )
     if refused:
-        _remove_started(client, started)
         raise DeviceError(f"the container engine refused the build: {refused}", fix=f"see what it says to: {command}")
     if not done:
         raise DeviceError("the container engine stopped answering in the middle of the build", fix=LOST_FIX)
     return done
-
-
-def _remove_started(client: Any, started: list[str]) -> None:
-    """Remove the nameless images of a build that failed, newest first; what is named or in use stays."""
-    client.api.timeout = PING_TIMEOUT_S
-    for image in reversed(started):
-        try:
-            if not client.api.inspect_image(image)["RepoTags"]:
-                client.api.remove_image(image)
-        except Exception:  # the failure itself is what the user must see
-            return
 
 
 def _id_of(client: Any, tag: str) -> str:
@@ -274,13 +301,3 @@ def _id_of(client: Any, tag: str) -> str:
         return str(client.api.inspect_image(tag)["Id"])
     except docker.errors.ImageNotFound:
         return ""
-
-
-def _sizes(client: Any, image: str, names: list[str]) -> tuple[ImageLayer, ...]:
-    """What the parts of an image take, from the engine's own records."""
-    # Newest first; ours are the last ones added, in the Dockerfile's order.
-    added = [step["Size"] for step in client.api.history(image) if "ADD " in step["CreatedBy"]][: len(names)]
-    sizes = dict(zip(names, reversed(added), strict=True))
-    total = int(client.api.inspect_image(image)["Size"])
-    parts = {"base": total - sum(sizes.values()), **sizes}
-    return tuple(ImageLayer(name, size / MIB) for name, size in parts.items())

@@ -1,19 +1,24 @@
 """Which files go into each layer of an image: the runtime's packages, the runner, the model?"""
 
+import importlib.metadata
 import json
+import re
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path, PurePosixPath
 
+from edgepack import bundle as bundles
 from edgepack import resources
 from edgepack.errors import MissingError, RecipeError
-from edgepack.images.archive import Entry, from_path
+from edgepack.images.archive import Entry, from_bytes, from_path
 
 SITE_PACKAGES = "opt/edgepack/site-packages"
 APP = "opt/edgepack/app/edgepack"
+OWN_LICENCE = "opt/edgepack/LICENSE"
 BUNDLE = "bundle"
+LICENCE = re.compile(r"(LICEN[CS]E|COPYING|NOTICE|AUTHORS)", re.IGNORECASE)
 SERVING = ("cpu", "gpu")
 """Families whose images serve as well as measure."""
 
@@ -77,9 +82,15 @@ def wheel_entries(wheel: zipfile.ZipFile, exclude: Sequence[str]) -> Iterable[En
             if len(path.parts) < 3 or path.parts[1] not in ("purelib", "platlib"):
                 continue
             path = PurePosixPath(*path.parts[2:])
-        if not excluded(str(path), (*NEVER, *exclude)):
+        if is_licence(path) or not excluded(str(path), (*NEVER, *exclude)):
             executable = bool(info.external_attr >> 16 & 0o100)
             yield Entry(f"{SITE_PACKAGES}/{path}", info.file_size, partial(wheel.open, info), executable)
+
+
+def is_licence(path: PurePosixPath) -> bool:
+    """Whether a file of a wheel is a text that its licence wants to be kept with it (PEP 639)."""
+    folder = path.parts[0]
+    return folder.endswith(".dist-info") and (path.parts[1] == "licenses" or bool(LICENCE.match(path.name)))
 
 
 def refuse_doubles(packages: Mapping[str, Sequence[Entry]]) -> None:
@@ -106,8 +117,17 @@ def runner_entries(family: str) -> Iterable[Entry]:
             yield from_path(path, f"{APP}/{path.relative_to(resources.PACKAGE).as_posix()}")
 
 
+def own_licence() -> Iterable[Entry]:
+    """The licence of edgepack itself, from a checkout or from what was installed."""
+    checkout = resources.PACKAGE.parent / "LICENSE"
+    installed = () if checkout.is_file() else importlib.metadata.files("edgepack") or ()
+    found = [checkout, *(Path(str(path.locate())) for path in installed if path.name == "LICENSE")]
+    for path in [path for path in found if path.is_file()][:1]:
+        yield from_path(path, OWN_LICENCE)
+
+
 def model_entries(bundle: Path) -> Iterable[Entry]:
-    """A bundle's manifest and what it names: artifacts and golden samples.
+    """A bundle's artifacts and golden samples, and a manifest that lists these files and no others of the bundle.
 
     Raises:
         MissingError: The manifest or a file that it names is not there or not readable.
@@ -116,13 +136,15 @@ def model_entries(bundle: Path) -> Iterable[Entry]:
     try:
         described = json.loads(manifest.read_text(encoding="utf-8"))
         names = {artifact["file"] for artifact in described["artifacts"]} | {described["golden"]["file"]}
+        inside = json.dumps(bundles.with_files_only(described, names), indent=1)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise MissingError(
             f"{bundle} is not a complete bundle: its manifest.json cannot be read ({error})",
             fix="make it with `edgepack run RECIPE`, or name a bundle's folder",
         ) from error
-    for name in ("manifest.json", *sorted(names)):
-        inside = not PurePosixPath(name).is_absolute() and ".." not in PurePosixPath(name).parts
-        if not inside or not (bundle / name).is_file():
+    yield from_bytes(inside.encode(), f"{BUNDLE}/manifest.json")
+    for name in sorted(names):
+        plain = not PurePosixPath(name).is_absolute() and ".." not in PurePosixPath(name).parts
+        if not plain or not (bundle / name).is_file():
             raise MissingError(f"{manifest} names {name!r}, which is not in the bundle", fix="make the bundle again")
         yield from_path(bundle / name, f"{BUNDLE}/{name}")

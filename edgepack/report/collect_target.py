@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from edgepack.report import reading
+from edgepack.report.collect_container import container_pairs
 from edgepack.report.collect_firmware import collect_firmware
 from edgepack.report.collect_latency import collect_latency, without_verdict
 from edgepack.report.reading import Doc
@@ -68,7 +69,7 @@ def collect_target(folder: Path, recipe_sha256: str | None) -> Target:
         no_baseline=reading.text(reading.mapping(verify, "baseline"), "reason"),
         artifacts=tuple(_artifact(doc) for doc in reading.objects(manifest, "artifacts")),
         checks=tuple(_check(doc) for doc in reading.objects(verify, "artifacts")),
-        pairs=tuple(_pair(doc) for doc in reading.objects(verify, "pairs")),
+        pairs=(*(_pair(doc) for doc in reading.objects(verify, "pairs")), *container_pairs(manifest, latency)),
         gates=tuple(
             without_verdict(_gate(doc), latencies)
             for part in (verify, latency, image_doc, firmware)

@@ -38,6 +38,7 @@ class Entry:
         tolerance: How far the outputs of another machine may differ, as in the manifest.
         columns: What stands in each place of a sample, for a model of a table; as in the manifest.
         task: What the outputs are answers to.
+        allow_cpu: Whether a runtime of an accelerator may do without it, as the target says.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Entry:
     tolerance: Mapping[str, float] | None
     columns: Columns = ()
     task: str = "classification"
+    allow_cpu: bool = False
 
     def job(self) -> dict[str, Any]:
         """The entry as JSON values, for a process of its own."""
@@ -62,6 +64,7 @@ class Entry:
             "tolerance": None if self.tolerance is None else dict(self.tolerance),
             "columns": [dict(column) for column in self.columns],
             "task": self.task,
+            "allow_cpu": self.allow_cpu,
         }
 
 
@@ -100,6 +103,7 @@ def read(
                 tolerance=_tolerance(artifact.get("tolerance")),
                 columns=_columns(manifest.get("columns")),
                 task=str(manifest.get("task", "classification")),
+                allow_cpu=(manifest.get("target_spec") or {}).get("allow_cpu") is True,
             )
             for artifact in held
             for name in artifact["runtimes"]

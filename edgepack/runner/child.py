@@ -14,6 +14,9 @@ from typing import Any
 
 from .errors import RunnerError
 
+SAY = "EDGEPACK_RUNNER_SAY"
+"""Environment variable of the child: the file descriptor of the parent's standard error."""
+
 # Not from __name__, which is "__main__" in the child itself.
 PACKAGE = __package__ or "runner"
 
@@ -31,13 +34,14 @@ def call(task: str, job: Mapping[str, Any], *, timeout_s: float) -> dict[str, An
         RunnerError: The process crashed, hung, or says what is wrong.
     """
     question = json.dumps({"task": task, "parent": os.getpid(), "job": job})
-    with tempfile.TemporaryFile() as complaints:
+    with tempfile.TemporaryFile() as complaints, os.fdopen(os.dup(2), "wb") as told:
         process = subprocess.Popen(
             [sys.executable, "-m", f"{PACKAGE}.child"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=complaints,
-            env={**os.environ, "PYTHONPATH": _search_path()},
+            env={**os.environ, "PYTHONPATH": _search_path(), SAY: str(told.fileno())},
+            pass_fds=(told.fileno(),),
             text=True,
         )
         try:
@@ -55,6 +59,11 @@ def call(task: str, job: Mapping[str, Any], *, timeout_s: float) -> dict[str, An
     if "error" in result:
         raise RunnerError(result["error"])
     return result
+
+
+def say(text: str) -> None:
+    """Tell whoever started the runner something at once, on one line of standard error."""
+    os.write(int(os.environ.get(SAY, "2")), f"runner: {text}\n".encode(errors="replace"))
 
 
 def _search_path() -> str:

@@ -99,7 +99,7 @@ def work(job: Mapping[str, Any], import_ms: float) -> dict[str, Any]:
         The measured part of one result.
     """
     protocol = Protocol(**job["protocol"])
-    load_ms, session = _timed_ms(lambda: sessions.open_session(job["runtime"], job["path"], job["threads"]))
+    load_ms, session = _timed_ms(lambda: sessions.open_job(job))
     with session:
         feeds = _feeds(session.inputs, job["golden"], job["columns"])
         session.set_inputs(feeds[0])

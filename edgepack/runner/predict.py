@@ -64,7 +64,7 @@ def work(job: Mapping[str, Any], import_ms: float) -> dict[str, Any]:
         ``outputs``: real numbers, one list for each row.
     """
     x = columns.read_csv(Path(job["rows"]), job["columns"], job["missing"])
-    with sessions.open_session(job["runtime"], job["path"], job["threads"]) as session:
+    with sessions.open_job(job) as session:
         _, outputs = infer.predict(session, x)
     if outputs.ndim != 2 or not outputs.size or not np.isfinite(outputs).all():
         raise RunnerError(f"the outputs have the shape {list(outputs.shape)}; expected a list of numbers for each row")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import bundle, sessions, tasks
+from . import bundle, environment, sessions, tasks
 from .child import call
 from .errors import RunnerError
 from .infer import predict
@@ -26,11 +26,13 @@ def verify(entries: Sequence[bundle.Entry], *, timeout_s: float = 600.0) -> dict
         timeout_s: Seconds for each artifact, after which its process counts as hung.
 
     Returns:
-        The document of schema ``edgepack.golden/1``. A result's status is ``"ok"`` (identical, or within the
+        The document of schema ``edgepack.golden/1``, with the machine as in `environment.describe`. A result's
+        status is ``"ok"`` (identical, or within the
         manifest's tolerance), ``"failed"`` (a file or an output is wrong) or ``"error"`` (it could not be
         run), with a reason.
     """
-    return {"schema": SCHEMA, "results": [_result(entry, timeout_s) for entry in entries]}
+    results = [_result(entry, timeout_s) for entry in entries]
+    return {"schema": SCHEMA, "environment": environment.describe(), "results": results}
 
 
 def work(job: Mapping[str, Any], import_ms: float) -> dict[str, Any]:
@@ -45,7 +47,7 @@ def work(job: Mapping[str, Any], import_ms: float) -> dict[str, Any]:
     """
     golden = Path(job["golden"])
     expected = bundle.golden_array(golden, f"output/{job['artifact']}/{job['runtime']}")
-    with sessions.open_session(job["runtime"], job["path"], job["threads"]) as session:
+    with sessions.open_job(job) as session:
         inputs = bundle.golden_input(golden, job["columns"])
         raw, _ = predict(session, inputs)
         return compare(raw, expected, session.outputs[0], job["tolerance"], task=job["task"], inputs=inputs)

@@ -62,10 +62,11 @@ def load(options: Options) -> Loaded:
     threads, instances = processors.split(
         processors.available(), recorded=entry.threads, threads=options.threads, instances=options.instances
     )
+    job = {**entry.job(), "threads": threads}
     opened: list[Session] = []
     try:
         for _ in range(instances):
-            opened.append(sessions.open_session(entry.runtime, entry.path, threads))  # noqa: PERF401 - closed below
+            opened.append(sessions.open_job(job))  # noqa: PERF401 - closed below
         first = opened[0]
         problem = servable((*first.inputs, *first.outputs))
         if problem:

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from edgepack.errors import DeviceError, EdgepackError, MissingError, RecipeError
-from edgepack.images import engine
+from edgepack.images import emulation, engine
 from edgepack.proc import Completed
 from edgepack.transports import local as local_transport
 
@@ -60,7 +60,11 @@ class Docker:
         self._client: Any = engine.connect(host)
         try:
             with _engine_errors(f"looking for the image {image}"):
-                self._workdir = PurePosixPath(_image_config(self._client, image).get("WorkingDir") or "/")
+                record = _image_record(self._client, image)
+                self._architecture = str(record.get("Architecture") or "")
+                self._engine = str(self._client.version().get("Arch") or "")
+            self._workdir = PurePosixPath((record.get("Config") or {}).get("WorkingDir") or "/")
+            self._emulated = emulation.processor(image, self._architecture, self._engine)
         except BaseException:
             self._client.close()
             raise
@@ -83,7 +87,7 @@ class Docker:
         with _engine_errors(f"running {self.image}"):
             try:
                 container = self._client.containers.create(
-                    self.image, list(argv) or None, name=name, environment=dict(env or {}), **self._limits()
+                    self.image, list(argv) or None, name=name, environment=self._environment(env), **self._limits()
                 )
                 container.start()
                 code = _wait(container, timeout_s)
@@ -97,6 +101,8 @@ class Docker:
                 f"the container of {self.image} needed more than {self._memory_mib} MiB and was ended",
                 fix="give it more memory, or package a smaller model",
             )
+        if code in emulation.NOT_STARTED and self._emulated and not output:
+            raise emulation.missing(self.image, self._architecture, self._engine)
         words = ("docker", "run", self.image, *argv)
         return Completed(words, code, output.decode(errors="replace"), complaints.decode(errors="replace"))
 
@@ -113,10 +119,14 @@ class Docker:
     ) -> None:
         self.close()
 
+    def _environment(self, env: Mapping[str, str] | None) -> dict[str, str]:
+        return {**(self._emulated.environment() if self._emulated else {}), **(env or {})}
+
     def _limits(self) -> dict[str, Any]:
         from docker.types import LogConfig
 
         memory = f"{self._memory_mib}m"
+        mounts = {**(self._emulated.mounts() if self._emulated else {}), **self._mounts}
         return {
             "entrypoint": self._entrypoint,
             "network_mode": "none",
@@ -133,7 +143,7 @@ class Docker:
             # The output is read back from the log, whatever the engine's default is.
             "log_config": LogConfig(type="json-file"),
             "labels": {"edgepack": "run"},
-            "volumes": {str(host): {"bind": inner, "mode": "ro"} for inner, host in self._mounts.items()},
+            "volumes": {str(host): {"bind": inner, "mode": "ro"} for inner, host in mounts.items()},
         }
 
     def _remove(self, name: str) -> None:
@@ -159,11 +169,11 @@ def connect(address: str, **options: Any) -> Docker:
     return Docker(address, **options)
 
 
-def _image_config(client: Any, image: str) -> dict[str, Any]:
+def _image_record(client: Any, image: str) -> dict[str, Any]:
     from docker.errors import ImageNotFound
 
     try:
-        return dict(client.images.get(image).attrs.get("Config") or {})
+        return dict(client.images.get(image).attrs)
     except ImageNotFound as error:
         raise MissingError(
             f"the container engine has no image {image!r}", fix="build it first: edgepack image BUNDLE"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from edgepack.images import context, engine
+from edgepack.images import context, engine, facts
 
 BASE_IMAGE = os.environ.get("EDGEPACK_BASE_IMAGE", "edgepack/base:bookworm")
 RUN_TIMEOUT_S = 120
@@ -185,7 +185,15 @@ def tiny_bundle(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def write_context(wheel_cache: Path, base_image: str, platform: str) -> Callable[..., context.Context]:
+def base_facts(client: Any, base_image: str, platform: str) -> facts.Facts | None:
+    """What the base image has already."""
+    return facts.look(client, base_image, platform, "3.11", lambda line: None, pull=False)
+
+
+@pytest.fixture(scope="session")
+def write_context(
+    wheel_cache: Path, base_image: str, base_facts: facts.Facts | None, platform: str
+) -> Callable[..., context.Context]:
     """Writes a bundle's context for the engine's own platform; any argument can be changed."""
 
     def write(bundle: Path, **changed: Any) -> context.Context:
@@ -198,6 +206,7 @@ def write_context(wheel_cache: Path, base_image: str, platform: str) -> Callable
             "labels": {"org.opencontainers.image.title": "tiny", "io.edgepack.target": "linux-amd64-cpu"},
             "wheel_cache": wheel_cache,
             "progress": lambda line: None,
+            "base": None if "base_image" in changed else base_facts,
         }
         return context.write(bundle, **{**arguments, **changed})
 

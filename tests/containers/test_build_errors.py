@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from edgepack.errors import DeviceError, EdgepackError, MissingError, RecipeError
-from edgepack.images import context, engine
+from edgepack.images import context, engine, facts
 
 pytestmark = pytest.mark.engine
 
@@ -68,6 +68,16 @@ def test_a_base_image_that_cannot_be_read_is_named_with_the_ways_out(made: conte
     assert "--base-image" in error.fix and "containers/base/build" in error.fix
 
 
+def test_a_base_without_the_packages_that_were_left_to_it_is_refused(
+    tiny_bundle: Path, write_context: WriteContext, tag: str, platform: str, make_base: Callable[..., str]
+) -> None:
+    known = facts.Facts("with-numpy:1", "sha256:0", provides=(("numpy", "1.24.2"),))
+    made = write_context(tiny_bundle, base=known)
+    error = failure(made, tag, base_image=make_base(platform, "python3.11"))
+    assert isinstance(error, MissingError)
+    assert "does not have numpy==1.24.2" in error.message and "--base-image" in error.fix
+
+
 def test_a_context_for_another_platform_is_refused(made: context.Context, tag: str, platform: str) -> None:
     error = failure(made, tag, platform=other(platform))
     assert isinstance(error, RecipeError)
@@ -89,39 +99,75 @@ def test_another_architecture_is_built_without_executing_anything_of_it(
     assert f"{record['Os']}/{record['Architecture']}" == foreign
 
 
-@dataclass(frozen=True)
+@dataclass
 class PrivateEngine:
-    """An engine of this test's own: where it listens, and its process."""
+    """An engine of this test's own: its folder, where it listens, and its process, which may be killed."""
 
+    folder: Path
     host: str
     process: subprocess.Popen[bytes]
     client: Any
 
+    def kill(self) -> None:
+        """End it in the middle of whatever it does."""
+        self.process.kill()
+        self.process.wait()
 
-@pytest.fixture
-def private_engine(client: Any, base_image: str) -> Iterator[PrivateEngine]:
-    """A second real dockerd with the base image in it, which may be killed."""
+    def restart(self) -> None:
+        """Start it again over what it left."""
+        _end_containerd(self.folder)
+        self.process = _start(self.folder)
+
+
+def _start(folder: Path) -> "subprocess.Popen[bytes]":
+    """A dockerd that keeps everything in a folder; returns when it answers."""
+    host = f"unix://{folder}/docker.sock"
+    (folder / "dockerd.pid").unlink(missing_ok=True)
+    options = ["--host", host, "--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec"]
+    options += ["--pidfile", f"{folder}/dockerd.pid", "--bridge=none", "--iptables=false"]
+    with (folder / "dockerd.log").open("ab") as log:
+        process = subprocess.Popen(["dockerd", *options], stdout=log, stderr=log, start_new_session=True)
+    for _ in range(300):
+        if engine.available(host):
+            break
+        time.sleep(0.1)
+        assert process.poll() is None, (folder / "dockerd.log").read_text()
+    return process
+
+
+@contextlib.contextmanager
+def _engine(client: Any, base_image: str, data_mib: int | None = None) -> Iterator[PrivateEngine]:
+    """A second real dockerd with the base image in it, on a disk of its own where a size is given."""
     if os.geteuid() != 0 or shutil.which("dockerd") is None:
         pytest.skip("a second engine needs dockerd and root")
     # Not pytest's folder: a socket's path has at most 107 bytes.
     folder = Path(tempfile.mkdtemp(prefix="edgepack-"))
-    host = f"unix://{folder}/docker.sock"
-    options = ["--host", host, "--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec"]
-    options += ["--pidfile", f"{folder}/dockerd.pid", "--bridge=none", "--iptables=false"]
-    log = (folder / "dockerd.log").open("wb")
-    process = subprocess.Popen(["dockerd", *options], stdout=log, stderr=log, start_new_session=True)
+    (folder / "data").mkdir()
+    if data_mib:
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={data_mib}m", "tmpfs", str(folder / "data")]
+        subprocess.run(mount, check=True, timeout=20)
+    private = PrivateEngine(folder, f"unix://{folder}/docker.sock", _start(folder), None)
     try:
-        for _ in range(300):
-            if engine.available(host):
-                break
-            time.sleep(0.1)
-            assert process.poll() is None, (folder / "dockerd.log").read_text()
-        with contextlib.closing(engine.connect(host)) as own:
-            own.images.load(b"".join(client.images.get(base_image).save(named=True)))
-            yield PrivateEngine(host, process, own)
+        with contextlib.closing(engine.connect(private.host)) as private.client:
+            private.client.images.load(b"".join(client.images.get(base_image).save(named=True)))
+            yield private
     finally:
-        log.close()
-        _stop(process, folder)
+        _stop(private.process, folder)
+
+
+@pytest.fixture
+def private_engine(client: Any, base_image: str) -> Iterator[PrivateEngine]:
+    """An engine that may be killed."""
+    with _engine(client, base_image) as private:
+        yield private
+
+
+@pytest.fixture
+def full_engine(client: Any, base_image: str) -> Iterator[PrivateEngine]:
+    """An engine whose disk has room for the base image and little more."""
+    size = client.api.inspect_image(base_image)["Size"]
+    with _engine(client, base_image, data_mib=2 * size // 2**20 + 50) as private:
+        yield private
 
 
 def _stop(process: subprocess.Popen[bytes], folder: Path) -> None:
@@ -131,14 +177,7 @@ def _stop(process: subprocess.Popen[bytes], folder: Path) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    # Its containerd outlives an engine that was killed.
-    with contextlib.suppress(OSError, ValueError):
-        pid = int((folder / "exec/containerd/containerd.pid").read_text())
-        if "containerd" in Path(f"/proc/{pid}/comm").read_text():
-            os.kill(pid, signal.SIGTERM)
-            for _ in range(50):
-                os.kill(pid, 0)
-                time.sleep(0.1)
+    _end_containerd(folder)
     for line in reversed(Path("/proc/mounts").read_text(encoding="utf-8").splitlines()):
         mounted = line.split()[1]
         if mounted.startswith(f"{folder}/"):
@@ -146,25 +185,62 @@ def _stop(process: subprocess.Popen[bytes], folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def _end_containerd(folder: Path) -> None:
+    """End the process that outlives an engine which was killed."""
+    with contextlib.suppress(OSError, ValueError):
+        pid = int((folder / "exec/containerd/containerd.pid").read_text())
+        if "containerd" in Path(f"/proc/{pid}/comm").read_text():
+            os.kill(pid, signal.SIGTERM)
+            for _ in range(50):
+                os.kill(pid, 0)
+                time.sleep(0.1)
+
+
 def ids(private: PrivateEngine) -> set[str]:
     return {image["Id"] for image in private.client.api.images(all=True)}
 
 
-def test_an_engine_that_dies_in_the_middle_of_a_build_is_a_device_error(
-    private_engine: PrivateEngine, tiny_bundle: Path, write_context: WriteContext
+def test_an_engine_that_dies_in_the_middle_of_a_build_is_a_device_error_and_cleaned_up_later(
+    private_engine: PrivateEngine, tiny_bundle: Path, write_context: WriteContext, base_image: str
 ) -> None:
-    made = write_context(tiny_bundle)
+    made = write_context(tiny_bundle, runtimes=["onnxruntime"])
     before = {path.name: path.read_bytes() for path in tiny_bundle.rglob("*") if path.is_file()}
+    images = ids(private_engine)
 
     def kill(line: str) -> None:
         if "ADD runtime.tar" in line:
-            private_engine.process.send_signal(signal.SIGKILL)
-            private_engine.process.wait()
+            private_engine.kill()
 
     error = failure(made, "edgepack/test:dies", host=private_engine.host, progress=kill)
     assert isinstance(error, DeviceError) and error.exit_code == 6
     assert "stopped answering in the middle of the build" in error.message and "start it again" in error.fix
     assert before == {path.name: path.read_bytes() for path in tiny_bundle.rglob("*") if path.is_file()}
+
+    private_engine.restart()
+    assert ids(private_engine) > images  # what the engine had finished when it died
+    assert private_engine.client.api.containers(all=True) == []
+    engine.build(
+        made.path,
+        tag="edgepack/test:again",
+        platform=made.platform,
+        base_image=base_image,
+        progress=lambda line: None,
+        host=private_engine.host,
+    )
+    private_engine.client.api.remove_image("edgepack/test:again")
+    assert ids(private_engine) == images
+
+
+def test_an_engine_without_space_says_so_and_keeps_nothing(
+    full_engine: PrivateEngine, tiny_bundle: Path, write_context: WriteContext
+) -> None:
+    made = write_context(tiny_bundle)
+    before = ids(full_engine)
+    error = failure(made, "edgepack/test:full", host=full_engine.host)
+    assert isinstance(error, MissingError) and error.exit_code == 3
+    assert "has no space left for the image" in error.message and "docker system df" in error.fix
+    assert ids(full_engine) == before
+    assert full_engine.client.api.containers(all=True) == []
 
 
 def test_a_refused_build_and_a_replaced_image_leave_nothing_behind(

@@ -73,8 +73,7 @@ def test_an_engine_that_dies_in_mid_build_is_a_device_error_and_the_bundle_stays
     def kill_after_the_first_step() -> None:
         while not stop.is_set() and ids(private_engine) == images:
             stop.wait(0.01)
-        private_engine.process.kill()
-        private_engine.process.wait()
+        private_engine.kill()
 
     watcher = threading.Thread(target=kill_after_the_first_step)
     words = ["--base-image", base_image, "--tag", "edgepack/test:dies"]
@@ -90,3 +89,23 @@ def test_an_engine_that_dies_in_mid_build_is_a_device_error_and_the_bundle_stays
     assert "stopped answering" in stderr and "\n  fix: " in stderr
     assert files(tiny) == before
     assert whole(tiny)
+
+
+def test_an_image_over_its_budget_is_refused_with_its_bytes_by_package(tiny: Path, base_image: str, tag: str) -> None:
+    spec = target.load("linux-amd64-cpu").model_dump(mode="json")
+    spec |= {"runtimes": ["onnxruntime"], "budgets": {"image_mib": 10}}
+    bundle.record(tiny, "target_spec", spec)
+    with image(tiny, "--base-image", base_image, "--tag", tag) as process:
+        stdout, stderr = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 7, stderr
+    assert "MiB, the budget is 10 MiB" in stderr and "raise budgets.image_mib" in stderr
+    assert {"base", "runtime", "runner", "model", "onnxruntime"} <= {
+        line.split()[0] for line in stderr.split("\n") if line
+    }
+    with image(Path("inspect"), str(tiny)) as process:
+        stdout, stderr = process.communicate(timeout=TIMEOUT_S)
+    assert (process.returncode, stderr) == (0, "")
+    assert stdout.split()[:2] == ["layer", "MB"] and "onnxruntime" in stdout
+    with image(Path("inspect"), "edgepack/no-such:image") as process:
+        _, stderr = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 3 and "has no image 'edgepack/no-such:image'" in stderr

@@ -8,6 +8,9 @@ import typer
 
 def command(
     bundle: Annotated[Path, typer.Argument(help="A bundle: out/<recipe>/<target>.")],
+    on: Annotated[
+        str, typer.Option(help="Where golden samples run: local, docker (the bundle's image) or docker:IMAGE.")
+    ] = "local",
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Check hashes, golden samples and gates of a bundle; runs anywhere, any time."""
@@ -16,17 +19,18 @@ def command(
     from edgepack.checks import check_bundle
     from edgepack.cli.output import print_json
 
-    result = check_bundle(bundle)
+    result = check_bundle(bundle, on)
     if json:
         print_json(result)
         return 0
     out = Console(highlight=False, markup=False)
     out.print(f"files    {result['files']} whole")
+    where = " (emulated)" if result["environment"]["emulated"] else ""
     for item in result["golden"]:
         same = (
             "identical" if item["identical"] else f"within tolerance (max difference {item['max_abs_difference']:.3g})"
         )
-        out.print(f"golden   {item['artifact']} with {item['runtime']}: {same}")
+        out.print(f"golden   {item['artifact']} with {item['runtime']}: {same}{where}", soft_wrap=True)
     for gate in result["gates"]:
         out.print(f"gate     {gate['artifact']} {gate['gate']}: {gate['status']}")
     out.print("verified")

@@ -17,8 +17,12 @@ from typing import Any, Protocol, Self, cast
 
 from numpy.typing import NDArray
 
+from ..child import say
 from ..errors import RunnerError, UsageError
 from ..tensors import TensorSpec
+
+CPU = "CPUExecutionProvider"
+"""What ONNX Runtime calls the processor that every machine has."""
 
 
 class Session(Protocol):
@@ -92,6 +96,22 @@ def for_file(path: Path) -> str:
         f"{path.name} needs one of the runtimes {', '.join(fitting)} and none is installed; "
         f"install {' or '.join(load(name).REQUIREMENTS[0] for name in fitting)}"
     )
+
+
+def open_job(job: Mapping[str, Any]) -> Session:
+    """The session of an entry's job, see `bundle.Entry`; one on an accelerator is announced with what it really uses.
+
+    Raises:
+        UsageError, RunnerError: As `open_session` does.
+    """
+    accelerator = getattr(load(job["runtime"]), "ACCELERATOR", None)
+    options = {"allow_cpu": True} if accelerator and job.get("allow_cpu") else {}
+    session = open_session(job["runtime"], job["path"], job["threads"], **options)
+    if accelerator:
+        provider = session.details["provider"]
+        instead = f": there is no usable {accelerator}, and the target allows the CPU" if provider == CPU else ""
+        say(f"{Path(job['path']).name} with {job['runtime']} runs on {provider}{instead}")
+    return session
 
 
 def open_session(runtime: str, path: Path | str, threads: int = 1, **options: Any) -> Session:

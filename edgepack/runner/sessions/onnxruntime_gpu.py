@@ -45,7 +45,7 @@ class Session(OnnxSession):
         if not wanted and not allow_cpu:
             raise RunnerError(
                 f"this ONNX Runtime has only {', '.join(built_in)}; expected {' or '.join(GPU_PROVIDERS)}: "
-                "install onnxruntime-gpu, or allow the CPU"
+                "install onnxruntime-gpu, or let the target allow the CPU (allow_cpu: true)"
             )
         super().__init__(path, threads, [*wanted, "CPUExecutionProvider"])
         # ONNX Runtime goes on with the CPU when a provider's libraries or its device are missing.
@@ -54,5 +54,5 @@ class Session(OnnxSession):
             self.close()
             raise RunnerError(
                 f"no usable GPU: ONNX Runtime fell back to {used}; expected {' or '.join(wanted)}: "
-                "check the driver and `docker run --gpus all`, or allow the CPU"
+                "check the driver and `docker run --gpus all`, or let the target allow the CPU (allow_cpu: true)"
             )

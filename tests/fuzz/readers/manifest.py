@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from edgepack import bundle, checks, imaging, latency, measurement, report
+from edgepack import bundle, checks, images_of_bundles, imaging, latency, report
 from edgepack.images import context, layers
 from edgepack.report.document import to_json
 from edgepack.report.markdown import to_markdown
@@ -127,7 +127,7 @@ def parts(path: Path, made: Path, work: Path) -> Iterator[Part]:
     yield Part("runner", lambda: _runner(folder))
     yield Part("predict", lambda: _predict(folder, work))
     yield Part("image", lambda: _image(folder))
-    yield Part("bench --on docker", lambda: measurement.image_of(folder))
+    yield Part("bench --on docker", lambda: images_of_bundles.image_of(folder))
     yield Part("latency", lambda: latency.read(folder))
     yield Part("report", lambda: _report(folder.parent))
 

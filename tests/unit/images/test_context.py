@@ -1,6 +1,7 @@
 """Is a build context complete, always the same, and free of anything that would be executed in a build?"""
 
 import hashlib
+import json
 import re
 import tarfile
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from edgepack import resources, serving
 from edgepack.errors import MissingError, RecipeError
-from edgepack.images import context, layers
+from edgepack.images import context, facts, layers
 
 ALLOWED = {"FROM", "ARG", "ADD", "COPY", "ENV", "LABEL", "USER", "EXPOSE", "ENTRYPOINT", "CMD", "HEALTHCHECK"}
 FAMILIES = sorted(path.parent.name for path in resources.folder("containers").glob("*/Dockerfile"))
@@ -56,6 +57,7 @@ def test_the_same_inputs_in_two_folders_give_the_same_bytes(
         "Dockerfile",
         ".dockerignore",
         "context.json",
+        "sbom.cdx.json",
         "runtime.tar",
         "runner.tar",
         "model.tar",
@@ -80,9 +82,42 @@ def test_the_layers_hold_packages_runner_and_model(
     app = "opt/edgepack/app/edgepack"
     assert {f"{app}/runner/__main__.py", f"{app}/serving/__main__.py"} <= content["runner"]
     assert f"{app}/__init__.py" not in content["runner"]
-    assert content["model"] == {"bundle/manifest.json", "bundle/model.float32.onnx", "bundle/golden.npz"}
+    assert "opt/edgepack/LICENSE" in content["runner"]
+    assert content["model"] == {
+        "bundle/manifest.json",
+        "bundle/model.float32.onnx",
+        "bundle/golden.npz",
+        "opt/edgepack/sbom.cdx.json",
+    }
     assert [package.name for package in made.packages] == sorted(["numpy", "onnxruntime", *serving.REQUIREMENTS])
     assert made.layers[0].size_bytes == sum(package.size_bytes for package in made.packages)
+
+
+def test_what_lies_beside_the_model_in_the_bundle_does_not_change_the_image(
+    tmp_path: Path, wheel_cache: Path, make_bundle: Callable[[Path], Path]
+) -> None:
+    bundle = make_bundle(tmp_path / "bundle")
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    found = []
+    for files in ({"golden.npz": "a", "verify.json": "b"}, {"golden.npz": "a", "image/image.json": "c"}):
+        (bundle / "manifest.json").write_text(json.dumps({**manifest, "files": files, "parts": {"files": str(files)}}))
+        found.append(digests(write(bundle, wheel_cache).path))
+    assert found[0] == found[1]
+    with tarfile.open(bundle / "image/model.tar") as tar:
+        packed = json.load(tar.extractfile("bundle/manifest.json"))  # type: ignore[arg-type]
+    assert packed["files"] == {"golden.npz": "a"} and packed["artifacts"] == manifest["artifacts"]
+
+
+def test_what_the_base_has_is_left_out_of_the_runtime_layer(
+    tmp_path: Path, wheel_cache: Path, make_bundle: Callable[[Path], Path]
+) -> None:
+    base = facts.Facts("base:1", "sha256:0", provides=(("numpy", "1.24.2"), ("scipy", "1.10.1")))
+    made = write(make_bundle(tmp_path / "bundle"), wheel_cache, base=base)
+    assert [package.name for package in made.packages] == ["onnxruntime"]
+    assert made.provided == ("numpy==1.24.2",)
+    assert context.read(made.path) == made
+    with tarfile.open(made.path / "runtime.tar") as tar:
+        assert not [name for name in tar.getnames() if "/numpy/" in name]
 
 
 def test_a_context_is_read_back_and_another_folder_is_not_taken_for_one(
@@ -109,7 +144,7 @@ def test_a_failed_write_leaves_the_earlier_context_and_nothing_else(
     assert digests(bundle / "image") == before
     (bundle / "model.float32.onnx").write_bytes(b"another model")
     after = digests(write(bundle, wheel_cache).path)
-    assert {name for name in after if after[name] != before[name]} == {"model.tar", "context.json"}
+    assert {name for name in after if after[name] != before[name]} == {"model.tar", "context.json", "sbom.cdx.json"}
     assert not list(bundle.glob(".image-*"))
 
 

@@ -40,18 +40,22 @@ def test_a_wheel_lies_in_site_packages_as_an_installer_would_put_it(tmp_path: Pa
         "thing-1.0.data/platlib/native/a.so": "",
         "thing-1.0.data/scripts/thing": "",
         "thing-1.0.data/headers/thing.h": "",
+        "thing-1.0.dist-info/licenses/tests/LICENSE.h": "",
+        "thing-1.0.dist-info/COPYING": "",
     }
     path = make_wheel(tmp_path, "thing", "1.0", files)
     with zipfile.ZipFile(path) as wheel:
         found = {
             entry.path.removeprefix("opt/edgepack/site-packages/")
-            for entry in layers.wheel_entries(wheel, ["*/big.so"])
+            for entry in layers.wheel_entries(wheel, ["*/big.so", "*/COPYING"])
         }
     assert found == {
         "thing/__init__.py",
         "native/a.so",
         "thing-1.0.dist-info/METADATA",
         "thing-1.0.dist-info/WHEEL",
+        "thing-1.0.dist-info/licenses/tests/LICENSE.h",
+        "thing-1.0.dist-info/COPYING",
     }
 
 
