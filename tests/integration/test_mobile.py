@@ -5,6 +5,7 @@ import json
 import re
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from ai_edge_litert.interpreter import Interpreter
 from support import read_json
 from tree_sitter import Language, Node, Parser
 
-from edgepack import bundle, target
+from edgepack import bundle, delivery, target
 from edgepack.checks import check_bundle
 from edgepack.mobile import package
 
@@ -117,6 +118,17 @@ def test_a_mobile_target_gets_them_once_and_the_bundle_stays_whole(bundle_copy: 
     assert check_bundle(bundle_copy)["files"] == len(bundle.read_manifest(bundle_copy)["files"])
     packages = read_json(bundle_copy / "mobile" / "mobile.json")["packages"]
     assert [item["file"] for item in packages] == ["digits_float32.zip", "digits_int8.zip"]
+
+
+def test_the_stage_that_packages_makes_them(bundle_copy: Path) -> None:
+    phone = target.load("android-arm64")
+    plan: Any = SimpleNamespace(
+        run_folder=bundle_copy.parent, base_image="edgepack/base:bookworm", forced=lambda _: False
+    )
+    for expected in (False, True):
+        cached, problems = delivery._package(plan, phone, bundle_copy, {}, lambda event: None)
+        assert (cached, problems) == (expected, [])
+    assert (bundle_copy / "mobile" / "digits_int8.zip").is_file()
 
 
 def _artifact(folder: Path, file: str) -> Any:
