@@ -158,13 +158,16 @@ def _passed(folder: Path, manifest: Mapping[str, Any]) -> list[Mapping[str, Any]
         failed = {record["file"] for record in records if record["status"] != "ok"}
         passed = [artifact for artifact in manifest["artifacts"] if artifact["file"] not in failed]
         for artifact in passed:
+            if not all(isinstance(artifact[key], list) and artifact[key] for key in ("inputs", "outputs")):
+                raise ValueError(f"{artifact['file']} has no tensors")
             for tensor in (*artifact["inputs"], *artifact["outputs"]):
                 TensorSpec.from_dict(tensor)
             _ = artifact["format"], artifact["precision"]
         if (choice := manifest.get("choice")) is not None:
             _ = choice["artifact"] + choice["runtime"]
+        if not all(isinstance(label, str) for label in manifest["labels"]):
+            raise ValueError("labels are no texts")
         _ = (
-            manifest["labels"],
             manifest["task"],
             manifest["preprocessing"]["scale"],
             manifest["preprocessing"]["offset"],

@@ -29,6 +29,7 @@ QUEUE_DELAY_US = 100
 """How long a request waits for others to be joined with."""
 
 LABELS = "labels.txt"
+LONGEST_NAME = 100
 
 
 def unsuitable(workload: Workload) -> str | None:
@@ -52,7 +53,7 @@ def files(workload: Workload) -> dict[str, File]:
 
 def model_name(recipe: str, precision: str) -> str:
     """What clients call the model: ``digits_int8``."""
-    return re.sub(r"\W+", "_", f"{recipe}_{precision}", flags=re.ASCII)
+    return re.sub(r"\W+", "_", f"{recipe[:LONGEST_NAME]}_{precision}", flags=re.ASCII)
 
 
 def _onnx(workload: Workload) -> list[Mapping[str, Any]]:
@@ -113,7 +114,7 @@ def _has_labels(workload: Workload) -> bool:
     """Whether outputs have one value for each label, which Triton's classification extension then names."""
     labels: Sequence[str] = workload.manifest["labels"]
     return workload.manifest["task"] == "classification" and all(
-        tuple(artifact["outputs"][0]["shape"][1:]) == (len(labels),) for artifact in _onnx(workload)
+        TensorSpec.from_dict(artifact["outputs"][0]).shape[1:] == (len(labels),) for artifact in _onnx(workload)
     )
 
 

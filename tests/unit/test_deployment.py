@@ -110,7 +110,8 @@ def test_an_altered_bundle_is_not_deployed(make_bundle: Callable[..., Path], tmp
         ({"smoke": True}, "is a smoke run's"),
         ({"status": "failed"}, "no artifact of it passed verification"),
         ({"preprocessing": None}, "is damaged: TypeError"),
-        ({"choice": False, "labels": None, "task": None, "preprocessing": {}}, "is damaged: KeyError"),
+        ({"preprocessing": {}}, "is damaged: KeyError"),
+        ({"labels": ["a", ["b"]]}, "is damaged: ValueError: labels are no texts"),
         ({"peak_mib": "much"}, r"latency\.json is damaged"),
     ],
 )
