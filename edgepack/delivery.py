@@ -10,6 +10,7 @@ from edgepack import bundle, choice, embedding, imaging, latency, store
 from edgepack.environment import describe
 from edgepack.errors import EdgepackError, RecipeError
 from edgepack.execution import Execution
+from edgepack.mobile import package
 from edgepack.plan import Plan
 from edgepack.store import Entry
 from edgepack.target import Image, Target, runtime_format
@@ -246,8 +247,10 @@ def _chains(lineage: Mapping[str, Any], files: list[str]) -> dict[str, list[dict
 def _package(
     plan: Plan, target: Target, folder: Path, verification: Mapping[str, Any], progress: Progress
 ) -> tuple[bool, list[EdgepackError]]:
-    """What the artifacts are shipped in: a container image, source for firmware, or both."""
-    made = []
+    """What the artifacts are shipped in: a container image, zip files for apps, source for firmware."""
+    made: list[tuple[bool, list[EdgepackError]]] = []
+    if target.image is not None and target.image.family == package.FAMILY:
+        made.append((package.make(folder, progress=progress, force=plan.forced("image")), []))
     if target.image is not None:
         made.append(_image(plan, target, target.image, folder, progress))
     if target.firmware is not None:

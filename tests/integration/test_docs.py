@@ -58,6 +58,10 @@ RUN_ELSEWHERE = {
     r"(cp out/base/|edgepack run examples/transfer/few_labels\.yaml(?!.*--smoke))": "needs what that leaves",
     r"edgepack run examples/breast_cancer/recipe\.yaml(?!.*--(smoke|to))": "a minute each; its smoke run is below",
     r"(edgepack \w+|ls|cat|\S*python\S* -m edgepack\.runner .*) out/breast_cancer": "needs what those minutes leave",
+    r"docker (swarm|stack|service)\b": "tests/containers/test_swarm.py does it, and leaves no swarm behind",
+    r"docker compose\b": "a plug-in that Debian's engine comes without; unit tests check the file",
+    r"kubectl\b": "needs a cluster; unit tests check the files against the published schemas",
+    r"tritonserver\b": "an image of many gigabytes; test_deploy.py runs the models as they are configured",
 }
 """Lines that no test here executes, as the beginning of the line, each with its reason."""
 
@@ -325,6 +329,17 @@ def test_each_extension_of_the_guide_works_as_one_file(extended: Path) -> None:
     assert again.returncode == 0, again.stderr
     assert {item["runtime"] for item in json.loads(again.stdout)["golden"]} == {"ort", "onnxruntime"}
     _check_columns(extended, flowers.data[::10])
+    _check_deployment(extended)
+
+
+def _check_deployment(copy: Path) -> None:
+    """A kind of cluster by its file's name, among those that come with edgepack."""
+    words = ("deploy", "out/everything/gateway", "--kind", "systemd", "--image", "registry.example.org/flowers:1")
+    done = _in_copy(copy, "-m", "edgepack.cli.main", *words, "--out", "units")
+    assert done.returncode == 0, done.stderr
+    (unit,) = (copy / "units" / "systemd").glob("*.container")
+    assert unit.name == "everything-gateway.container"
+    assert "Image=registry.example.org/flowers:1\nExec=serve\nPublishPort=8000:8000\n" in unit.read_text()
 
 
 def _check_columns(copy: Path, flowers: Any) -> None:

@@ -10,7 +10,7 @@ import edgepack
 from edgepack import extensions
 from edgepack.errors import RecipeError
 
-KINDS = ("data", "models", "techniques", "formats", "zoo", "transports")
+KINDS = ("data", "models", "techniques", "formats", "zoo", "transports", "clusters")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -22,6 +22,7 @@ VERBS = (
     "convert",
     "verify",
     "image",
+    "deploy",
     "bench",
     "serve",
     "report",

@@ -1,0 +1,1 @@
+"""What does an app on a phone need of a bundle?"""
