@@ -34,7 +34,9 @@ EXCLUDE = (
     "openvino/libs/libopenvino_tensorflow*",
 )
 
+CPUINFO = Path("/proc/cpuinfo")
 CAUTION = "this processor has no VNNI, and OpenVINO cuts off sums of two products that do not fit into 16 bits"
+_WEIGHTED = ("Convolution", "GroupConvolution", "MatMul")
 _INTEGER = ("i8", "u8", "i4", "u4")
 _NO_WORK = ("Const", "Input", "Output", "Reorder", "Reshape")
 
@@ -70,6 +72,8 @@ class Session(SessionBase):
         try:
             core = openvino.Core()
             model = core.read_model(str(path))
+            if _cuts_products(CPUINFO):
+                _compute_entrance_in_float(core, model)
             options = {
                 "INFERENCE_NUM_THREADS": threads,
                 "NUM_STREAMS": 1,
@@ -90,7 +94,8 @@ class Session(SessionBase):
         """Version, device, and how many operations compute in integers and in float after fusing, as OpenVINO tells.
 
         ``caution`` says where integers are not what the file says: on x86 processors without VNNI, OpenVINO adds
-        products of 8 bits in 16 and cuts off what does not fit, and has no setting against it.
+        products of 8 bits in 16 and cuts off what does not fit, and has no setting against it. There the layers that
+        read the model's input compute in float: nowhere else are integers as large as those of a bright image.
         """
         nodes = [node for node in self._compiled.get_runtime_model().get_ops() if _told(node, "layerType")]
         working = [node for node in nodes if _told(node, "layerType") not in _NO_WORK]
@@ -101,7 +106,7 @@ class Session(SessionBase):
             "device": "CPU",
             "integer_nodes": integers,
             "float_nodes": len(floats),
-            "caution": CAUTION if integers and _cuts_products(Path("/proc/cpuinfo")) else None,
+            "caution": CAUTION if integers and _cuts_products(CPUINFO) else None,
             "in_float": [f"{_told(node, 'layerType')} {node.get_friendly_name()}" for node in floats]
             if integers
             else [],
@@ -141,6 +146,39 @@ def _cuts_products(cpuinfo: Path) -> bool:
     except OSError:
         return False
     return flags is not None and re.search(r"vnni|amx_int8", flags[1]) is None
+
+
+def _compute_entrance_in_float(core: Any, model: Any) -> None:
+    """Give the layers that read a model's input their weights as real numbers, so that they stay in float."""
+    from openvino import op
+
+    ahead = [output for parameter in model.get_parameters() for output in parameter.outputs()]
+    seen: set[str] = set()
+    while ahead:
+        for reader in ahead.pop().get_target_inputs():
+            node = reader.get_node()
+            if node.get_type_name() in _WEIGHTED:
+                weights = node.input_value(1)
+                if reader.get_index() == 0 and _is_constant(weights.get_node()):
+                    node.input(1).replace_source_output(op.Constant(_value(core, weights)).output(0))
+            elif node.get_name() not in seen:
+                seen.add(node.get_name())
+                ahead += node.outputs()
+
+
+def _is_constant(node: Any) -> bool:
+    """Whether nothing that a tensor is made of comes from an input."""
+    if node.get_type_name() == "Parameter":
+        return False
+    return all(_is_constant(value.get_node()) for value in node.input_values())
+
+
+def _value(core: Any, output: Any) -> NDArray[Any]:
+    """What a tensor that is made of constants holds."""
+    import openvino
+
+    compiled = core.compile_model(openvino.Model([output], [], "weights"), "CPU")
+    return np.array(next(iter(compiled({}).values())))
 
 
 def _told(node: Any, key: str) -> str:

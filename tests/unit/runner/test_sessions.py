@@ -6,7 +6,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from edgepack.runner import sessions
 from edgepack.runner.errors import RunnerError, UsageError
@@ -225,6 +227,40 @@ def test_openvino_says_of_a_file_in_integers_whether_its_sums_are_cut(int8_model
     with open_session("openvino", int8_model) as session:
         expected = session.details["integer_nodes"] > 0 and openvino._cuts_products(Path("/proc/cpuinfo"))
         assert (session.details["caution"] is not None) is expected
+
+
+def bright(path: Path) -> Path:
+    """A convolution whose products of bytes, two by two, do not fit into 16 bits for an image that is white."""
+    constants = {
+        "s": np.float32(0.1),
+        "z": np.uint8(0),
+        "k": np.full((4, 8, 3, 3), 127, np.int8),
+        "ks": np.float32(0.001),
+        "kz": np.int8(0),
+        "ys": np.float32(1.5),
+    }
+    nodes = [
+        helper.make_node("DequantizeLinear", ["x", "s", "z"], ["a"]),
+        helper.make_node("DequantizeLinear", ["k", "ks", "kz"], ["w"]),
+        helper.make_node("Conv", ["a", "w"], ["b"], pads=[1, 1, 1, 1]),
+        helper.make_node("QuantizeLinear", ["b", "ys", "z"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "bright",
+        [helper.make_tensor_value_info("x", TensorProto.UINT8, [1, 8, 6, 6])],
+        [helper.make_tensor_value_info("y", TensorProto.UINT8, [1, 4, 6, 6])],
+        [numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def test_no_processor_cuts_off_what_a_bright_image_gives_in_openvino(tmp_path: Path) -> None:
+    x = np.full((1, 8, 6, 6), 255, np.uint8)
+    with open_session("openvino", bright(tmp_path / "bright.onnx")) as session:
+        found = session.run({"x": x})["y"]
+    assert set(found.ravel().tolist()) == {round(255 * 0.1 * 0.127 * 8 * reached / 1.5) for reached in (4, 6, 9)}
 
 
 def test_metadata_that_are_no_text_are_named(tmp_path: Path) -> None:
