@@ -49,7 +49,7 @@ RUN_ELSEWHERE = {
     r"(sudo )?(apt-get|apt|systemctl|dockerd)\b": "changes the machine",
     r"(sudo )?containers/base/build\b": "continuous integration runs it before the tests; it downloads packages",
     r"edgepack (image|verify|bench) out/digits/.*arm64": "test_arm64.py runs the same, which takes half a minute",
-    r"edgepack image .*--push registry\.example\.com": "test_registry.py pushes to a registry of its own",
+    r"edgepack image .*--push registry\.example\.com": "test_push.py pushes to a registry of its own",
     r"DOCKER_HOST=.*podman": "needs Podman",
     r"edgepack run examples/fashion_mnist/recipe\.yaml(?!.*--(smoke|to))": "twenty minutes; its smoke run is below",
     r"edgepack run examples/anomaly/recipe\.yaml$": "minutes; test_anomalies.py has its smoke run",
