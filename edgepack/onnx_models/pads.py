@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from edgepack.onnx_models.nodes import pads_as_told, remove_attributes, whole_numbers
+
 
 def fold_pads(model: Any) -> int:
     """Make padding with zeros part of the convolution or pooling behind it, in place; every integer stays what it is.
@@ -51,9 +53,8 @@ class _Padding:
         for node in self.entrances:
             node.input[0] = self.source
         for node in self.readers:
-            own = _attribute(node, "pads") or [0] * len(self.pads)
-            for attribute in [a for a in node.attribute if a.name in ("pads", "auto_pad")]:
-                node.attribute.remove(attribute)
+            own = whole_numbers(node, "pads") or [0] * len(self.pads)
+            remove_attributes(node, "pads", "auto_pad")
             node.attribute.append(helper.make_attribute("pads", [a + b for a, b in zip(own, self.pads, strict=True)]))
         for node in self.gone:
             graph.node.remove(node)
@@ -78,7 +79,7 @@ class _Place:
         same = list(leave.input[1:])
         entrances = last = self._readers(leave.output[0])
         if [node.op_type for node in entrances] == ["Transpose"]:
-            order = _attribute(entrances[0], "perm")
+            order = whole_numbers(entrances[0], "perm")
             sizes = [sizes[side + axis] for side in (0, len(order)) for axis in order]
             last = self._readers(entrances[0].output[0])
         quantised = [entrance, *last]
@@ -108,14 +109,13 @@ class _Place:
         """Whether an operation gives the same when it pads by itself."""
         import numpy as np
 
-        automatic = next((a.s for a in node.attribute if a.name == "auto_pad"), b"NOTSET")
-        if node.op_type not in ("Conv", "MaxPool") or automatic not in (b"NOTSET", b"VALID"):
+        if node.op_type not in ("Conv", "MaxPool") or not pads_as_told(node):
             return False
         if node.op_type == "Conv":
             return True
         zero_point = self._array(quantisation[1]) if len(quantisation) > 1 else np.uint8(0)
         lowest = zero_point is not None and int(zero_point) == np.iinfo(zero_point.dtype).min
-        kernel, own = _attribute(node, "kernel_shape"), _attribute(node, "pads") or [0] * len(pads)
+        kernel, own = whole_numbers(node, "kernel_shape"), whole_numbers(node, "pads") or [0] * len(pads)
         # A window that lies in the padding alone would find nothing.
         within = all(a + b < size for a, b, size in zip(own, pads, [*kernel, *kernel], strict=True))
         rounded_up = any(a.name == "ceil_mode" and a.i for a in node.attribute)
@@ -129,7 +129,3 @@ class _Place:
     def _readers(self, name: str) -> list[Any]:
         """Nodes that read a tensor, none where it is also an output."""
         return [] if name in self._outputs else [node for node in self._graph.node if name in node.input]
-
-
-def _attribute(node: Any, name: str) -> list[int]:
-    return next((list(attribute.ints) for attribute in node.attribute if attribute.name == name), [])

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from edgepack.onnx_models.nodes import pads_as_told, remove_attributes, whole_numbers
+
 
 def share_strides(model: Any) -> int:
     """Skip pixels once where several 1x1 convolutions with the same stride read one quantised tensor, in place.
@@ -23,7 +25,7 @@ def share_strides(model: Any) -> int:
     for entrance in [node for node in graph.node if node.op_type == "DequantizeLinear"]:
         readers = [node for node in graph.node if entrance.output[0] in node.input]
         skipping = [node for node in readers if _skips(node) and node.input[0] == entrance.output[0]]
-        strides = {tuple(_attribute(node, "strides")) for node in skipping}
+        strides = {tuple(whole_numbers(node, "strides")) for node in skipping}
         if len(skipping) < 2 or len(strides) != 1:
             continue
         (stride,) = strides
@@ -39,23 +41,17 @@ def share_strides(model: Any) -> int:
             graph.node.insert(at, node)
         for node in skipping:
             node.input[0] = real
-            for attribute in [a for a in node.attribute if a.name == "strides"]:
-                node.attribute.remove(attribute)
+            remove_attributes(node, "strides")
         done += 1
     return done
 
 
 def _skips(node: Any) -> bool:
     """Whether a node is a convolution of single pixels, some of which it passes over."""
-    automatic = next((a.s for a in node.attribute if a.name == "auto_pad"), b"NOTSET")
     return (
         node.op_type == "Conv"
-        and set(_attribute(node, "kernel_shape")) == {1}
-        and max(_attribute(node, "strides"), default=1) > 1
-        and not any(_attribute(node, "pads"))
-        and automatic in (b"NOTSET", b"VALID")
+        and set(whole_numbers(node, "kernel_shape")) == {1}
+        and max(whole_numbers(node, "strides"), default=1) > 1
+        and not any(whole_numbers(node, "pads"))
+        and pads_as_told(node)
     )
-
-
-def _attribute(node: Any, name: str) -> list[int]:
-    return next((list(attribute.ints) for attribute in node.attribute if attribute.name == name), [])
