@@ -10,6 +10,7 @@ from typing import Any, Literal, cast
 from edgepack import bundle, extensions, latency
 from edgepack.clusters import ClusterKind, File, Resources, Workload, _image, _names, _resources
 from edgepack.errors import RecipeError, VerificationError
+from edgepack.images.layers import SERVING
 from edgepack.runner.tensors import TensorSpec
 from edgepack.store import file_digest, write_atomic, write_json
 from edgepack.target import Target
@@ -17,8 +18,6 @@ from edgepack.target import Target
 PACKAGE = "edgepack.clusters"
 DEPLOYMENT_SCHEMA = "edgepack.deployment/1"
 RECORD = "deployment.json"
-SERVING = ("cpu", "gpu")
-"""Families of images that serve."""
 AGAIN = "make the bundle again with `edgepack run`"
 
 

@@ -4,15 +4,10 @@ import re
 from dataclasses import dataclass, replace
 
 from edgepack.errors import RecipeError
+from edgepack.images.references import DOMAIN, PATH, PORT, TAG
 
-# https://github.com/distribution/reference/blob/main/reference.go
-_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
-_HOST = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]{{1,5}})?"
-_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_REFERENCE = re.compile(
-    rf"(?P<name>(?:{_HOST}/)?{_PART}(?:/{_PART})*)(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{{0,127}}))?"
-    r"(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
-)
+_HOST = rf"(?:{DOMAIN}|\[[0-9a-fA-F:]+\]){PORT}"
+_REFERENCE = re.compile(rf"(?P<name>(?:{_HOST}/)?{PATH})(?::(?P<tag>{TAG}))?(?:@(?P<digest>sha256:[0-9a-f]{{64}}))?")
 LONGEST_NAME = 255
 FORM = "REGISTRY/NAME, REGISTRY/NAME:TAG or REGISTRY/NAME@sha256:DIGEST, the name in small letters"
 

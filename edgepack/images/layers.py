@@ -13,8 +13,8 @@ from edgepack import bundle as bundles
 from edgepack import resources
 from edgepack.errors import MissingError, RecipeError
 from edgepack.images.archive import Entry, from_bytes, from_path
+from edgepack.images.records import SITE_PACKAGES
 
-SITE_PACKAGES = "opt/edgepack/site-packages"
 APP = "opt/edgepack/app/edgepack"
 OWN_LICENCE = "opt/edgepack/LICENSE"
 BUNDLE = "bundle"

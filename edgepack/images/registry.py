@@ -7,13 +7,10 @@ from typing import Any
 
 from edgepack.errors import DeviceError, MissingError, RecipeError
 from edgepack.images import base, engine
+from edgepack.images.references import DOMAIN, PATH, PORT, TAG
 
-# As the specification of distribution has it: a host with a dot, a port or the name localhost, lower-case path, tag.
-HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*(?::[0-9]{1,5})?"
-PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-REFERENCE = re.compile(
-    rf"(?P<host>{HOST})/(?P<path>{PART}(?:/{PART})*)(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{{0,127}}))?"
-)
+# A registry is a host with a dot, a port or the name localhost.
+REFERENCE = re.compile(rf"(?P<host>{DOMAIN}{PORT})/(?P<path>{PATH})(?::(?P<tag>{TAG}))?")
 DENIED = re.compile(r"denied|unauthorized|authentication required|no basic auth credentials", re.IGNORECASE)
 
 

@@ -12,6 +12,7 @@ from edgepack.images.facts import DebianPackage, Facts
 if TYPE_CHECKING:
     from cyclonedx.model.component import Component
     from cyclonedx.model.license import License
+    from packageurl import PackageURL
 
 NAME = "sbom.cdx.json"
 PATH = f"opt/edgepack/{NAME}"
@@ -133,17 +134,11 @@ def _model(item: Model) -> "Component":
 
 
 def _distribution(item: Distribution) -> "Component":
-    from cyclonedx.model.component import Component, ComponentType
     from packageurl import PackageURL
 
-    purl = PackageURL(type="pypi", name=item.name, version=item.version)
     fields = HeaderParser().parsestr(item.metadata)
-    return Component(
-        type=ComponentType.LIBRARY,
-        name=item.name,
-        version=item.version,
-        bom_ref=purl.to_string(),
-        purl=purl,
+    return _package(
+        PackageURL(type="pypi", name=item.name, version=item.version),
         hashes=_sha256(item.sha256),
         licenses=licences(fields.items()),
         description=fields.get("Summary"),
@@ -186,38 +181,33 @@ def _base(reference: str, base: Facts | None) -> "Iterable[Component]":
 
 
 def _debian(package: DebianPackage) -> "Component":
-    from cyclonedx.model.component import Component, ComponentType
     from packageurl import PackageURL
 
     qualifiers = {"arch": package.architecture, "distro": "debian"}
     if package.source != package.name:
         qualifiers["upstream"] = package.source
-    purl = PackageURL("deb", "debian", package.name, package.version, qualifiers)
-    return Component(
-        type=ComponentType.LIBRARY,
-        name=package.name,
-        version=package.version,
-        bom_ref=purl.to_string(),
-        purl=purl,
-    )
+    return _package(PackageURL("deb", "debian", package.name, package.version, qualifiers))
 
 
 def _own() -> "Component":
     from cyclonedx.contrib.license.factories import LicenseFactory
-    from cyclonedx.model.component import Component, ComponentType
+    from cyclonedx.model.component import ComponentType
     from packageurl import PackageURL
 
     from edgepack import __version__
 
-    purl = PackageURL(type="pypi", name="edgepack", version=__version__)
-    return Component(
+    return _package(
+        PackageURL(type="pypi", name="edgepack", version=__version__),
         type=ComponentType.APPLICATION,
-        name="edgepack",
-        version=__version__,
-        bom_ref=purl.to_string(),
-        purl=purl,
         licenses=[LicenseFactory().make_from_string("Apache-2.0")],
     )
+
+
+def _package(purl: "PackageURL", **fields: Any) -> "Component":
+    """A package that has a URL, which names it and its version."""
+    from cyclonedx.model.component import Component
+
+    return Component(name=purl.name, version=purl.version, bom_ref=purl.to_string(), purl=purl, **fields)
 
 
 def _sha256(digest: str) -> list[Any]:

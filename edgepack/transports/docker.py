@@ -10,8 +10,8 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Self
 
-from edgepack.errors import DeviceError, EdgepackError, MissingError, RecipeError
-from edgepack.images import emulation, engine
+from edgepack.errors import DeviceError, EdgepackError, RecipeError
+from edgepack.images import base, emulation, engine
 from edgepack.proc import Completed
 from edgepack.transports import local as local_transport
 
@@ -60,7 +60,7 @@ class Docker:
         self._client: Any = engine.connect(host)
         try:
             with _engine_errors(f"looking for the image {image}"):
-                record = _image_record(self._client, image)
+                record = base.inspect(self._client, image)
                 self._architecture = str(record.get("Architecture") or "")
                 self._engine = str(self._client.version().get("Arch") or "")
             self._workdir = PurePosixPath((record.get("Config") or {}).get("WorkingDir") or "/")
@@ -167,17 +167,6 @@ def connect(address: str, **options: Any) -> Docker:
     if not address:
         raise RecipeError("docker needs an image, but got none", fix="write: docker:IMAGE")
     return Docker(address, **options)
-
-
-def _image_record(client: Any, image: str) -> dict[str, Any]:
-    from docker.errors import ImageNotFound
-
-    try:
-        return dict(client.images.get(image).attrs)
-    except ImageNotFound as error:
-        raise MissingError(
-            f"the container engine has no image {image!r}", fix="build it first: edgepack image BUNDLE"
-        ) from error
 
 
 def _wait(container: Any, timeout_s: float) -> int:
