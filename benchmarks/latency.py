@@ -284,7 +284,9 @@ def measure(name: str, threads: int) -> None:
     """Time all contenders of a model in turns and print their milliseconds, one figure a turn, and their noise."""
     import numpy as np
 
+    from edgepack.runner.infer import predict
     from edgepack.runner.sessions import open_session
+    from edgepack.verify.parity import compare
 
     folder = WORK / name
     with np.load(folder / "samples.npz") as kept:
@@ -294,7 +296,8 @@ def measure(name: str, threads: int) -> None:
         path = folder / contender.file
         if path.exists():
             sessions[contender.name] = open_session(contender.runtime, path, threads)
-            noise[contender.name] = _sqnr_db(sessions[contender.name], samples, outputs)
+            # Leaves the last sample set, for the turns.
+            noise[contender.name] = compare(outputs, predict(sessions[contender.name], samples)[1]).sqnr_db
     counts = {label: _inferences(session.invoke) for label, session in sessions.items()}
     times: dict[str, list[float]] = {label: [] for label in sessions}
     labels = list(sessions)
@@ -302,21 +305,6 @@ def measure(name: str, threads: int) -> None:
         for label in labels[number % len(labels) :] + labels[: number % len(labels)]:
             times[label].append(_fastest(sessions[label].invoke, counts[label]))
     print(json.dumps({"ms": times, "inferences": counts, "sqnr_db": noise}))
-
-
-def _sqnr_db(session: Any, samples: Any, outputs: Any) -> float:
-    """Decibels of a session's outputs for some samples against those of the Keras model; leaves the last one set."""
-    import numpy as np
-
-    from edgepack.runner.tensors import dequantize, quantize
-
-    (given,), (wanted,) = session.inputs, session.outputs
-    found = []
-    for sample in samples:
-        q = session.run({given.name: quantize(sample[None], given)})[wanted.name]
-        found.append(dequantize(q, wanted).reshape(-1))
-    error = np.stack(found) - outputs
-    return float(10 * np.log10(np.square(outputs).sum() / max(np.square(error).sum(), 1e-30)))
 
 
 def _inferences(invoke: Callable[[], object]) -> int:
@@ -356,17 +344,14 @@ class Row:
         """Milliseconds."""
         return statistics.median(self.ms[contender])
 
-    def loss(self, contender: str) -> float:
-        """Decibels that an int8 contender is noisier than int8 has to be."""
-        return self.sqnr_db["TFLite converter int8, litert"] - self.sqnr_db[contender]
-
     def lost(self, contender: str) -> bool:
-        """Whether it is much noisier."""
-        return "int8" in contender and self.loss(contender) > LOST_DB
+        """Whether an int8 contender is much noisier than int8 has to be."""
+        reference = self.sqnr_db["TFLite converter int8, litert"]
+        return "int8" in contender and self.sqnr_db[contender] < reference - LOST_DB
 
-    def best(self, *, own: bool, lossy: bool = False) -> str:
-        """The fastest contender of ours, or of the peers; with ``lossy`` among those, too, that lose a bit."""
-        fit = [name for name in self.ms if name.startswith("edgepack ") is own and (lossy or not self.lost(name))]
+    def best(self, *, own: bool) -> str:
+        """The fastest contender of ours, or of the peers, of those that lose no bit."""
+        fit = [name for name in self.ms if name.startswith("edgepack ") is own and not self.lost(name)]
         return min(fit, key=self.median)
 
     def ratio(self, one: str, other: str) -> tuple[float, float, float]:

@@ -25,6 +25,11 @@ def fitted(exports: Sequence[ExportConfig], targets: Sequence[Target]) -> tuple[
     return tuple(_fitted(config, [target for target in targets if _takes(target, config)]) for config in exports)
 
 
+def suffix(config: ExportConfig) -> str:
+    """What the files of an export end in: ``tflite``, ``onnx``."""
+    return str(extensions.load("edgepack.formats", extensions.name_of(config)).SUFFIX)
+
+
 def _check_names(target: Target) -> None:
     """Every format is known, even if no export is of it."""
     known = extensions.names("edgepack.formats")
@@ -37,8 +42,7 @@ def _check_names(target: Target) -> None:
 
 
 def _takes(target: Target, config: ExportConfig) -> bool:
-    suffix = extensions.load("edgepack.formats", extensions.name_of(config)).SUFFIX
-    return suffix in target.formats() and config.precision in target.precisions
+    return suffix(config) in target.formats() and config.precision in target.precisions
 
 
 def _fitted(config: ExportConfig, targets: Sequence[Target]) -> ExportConfig:

@@ -122,7 +122,7 @@ def describe(plan: Plan) -> dict[str, Any]:
         RecipeError: A finished file is none that could be verified.
     """
     adopted = _adopted(plan) if plan.recipe.model.finished else None
-    files = [f"model.{config.precision}.{_suffix(config)}" for config in plan.recipe.export]
+    files = [f"model.{config.precision}.{exports.suffix(config)}" for config in plan.recipe.export]
     skipped = dict.fromkeys(finished.SKIPPED, finished.REASON)
     names = files if adopted is None else [item["file"] for item in adopted]
     return {
@@ -149,8 +149,3 @@ def _adopted(plan: Plan) -> list[dict[str, Any]]:
         request = Request(plan.recipe, plan.base.resolve(), Path(folder), {}, plan.smoke, lambda _: None)
         done = worker.call("edgepack.stages.adopt", request, log_path=Path(folder) / "log")
     return [{key: item[key] for key in ("file", "source", "sha256")} for item in done.figures["artifacts"]]
-
-
-def _suffix(config: Any) -> str:
-    module = extensions.load("edgepack.formats", extensions.name_of(config))
-    return str(module.SUFFIX)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from . import CPU
 from ._common import NUMPY_EXCLUDE
 from ._onnx import OnnxSession, version
 
@@ -36,4 +37,4 @@ class Session(OnnxSession):
     """
 
     def __init__(self, path: Path | str, threads: int = 1) -> None:
-        super().__init__(path, threads, ["CPUExecutionProvider"])
+        super().__init__(path, threads, [CPU])

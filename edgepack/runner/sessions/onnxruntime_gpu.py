@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ..errors import RunnerError
+from . import CPU
 from ._common import NUMPY_EXCLUDE
 from ._onnx import OnnxSession, version
 
@@ -47,7 +48,7 @@ class Session(OnnxSession):
                 f"this ONNX Runtime has only {', '.join(built_in)}; expected {' or '.join(GPU_PROVIDERS)}: "
                 "install onnxruntime-gpu, or let the target allow the CPU (allow_cpu: true)"
             )
-        super().__init__(path, threads, [*wanted, "CPUExecutionProvider"])
+        super().__init__(path, threads, [*wanted, CPU])
         # ONNX Runtime goes on with the CPU when a provider's libraries or its device are missing.
         used = self._session.get_providers()[0]
         if used not in GPU_PROVIDERS and not allow_cpu:
