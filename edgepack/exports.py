@@ -63,8 +63,11 @@ def _fitted(config: ExportConfig, targets: Sequence[Target]) -> ExportConfig:
         (first, *_) = error.errors()
         key = str(first["loc"][0]) if first["loc"] else "precision"
         known = sorted(set(type(config).model_fields) - {"format", "precision"})
+        who = wanted[key][1] if key in wanted else targets[0].name
+        wrong = (
+            f"{name}: unknown key {key!r}" if first["type"] == "extra_forbidden" else f"{name}.{key}: {first['msg']}"
+        )
         raise RecipeError(
-            f"{wanted[key][1] if key in wanted else targets[0].name}: export.{name}.{key}: {first['msg']}, "
-            f"got {first['input']!r}; keys of {name} are: {', '.join(known)}",
+            f"{who}: export.{wrong}, got {first['input']!r}; keys of {name} are: {', '.join(known)}",
             fix=did_you_mean(key, known) or f"correct {key}",
         ) from error

@@ -78,7 +78,11 @@ def test_what_is_said_is_in_the_plan(tmp_path: Path) -> None:
             "",
             "target dev0: export.onnx.opset: Input should be less than or equal to 18, got 99",
         ),
-        (["onnx: {opsett: 15}"], "", "keys of onnx are: layout, opset"),
+        (
+            ["onnx: {opsett: 15}"],
+            "",
+            "target dev0: export.onnx: unknown key 'opsett', got 15; keys of onnx are: layout, opset",
+        ),
         (
             ["onx: {opset: 15}"],
             "",
