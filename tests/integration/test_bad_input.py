@@ -282,6 +282,8 @@ def test_a_full_disk_is_named_and_a_run_goes_on_when_there_is_room(
 @contextmanager
 def training(work: Path, *words: str) -> Iterator["subprocess.Popen[str]"]:
     """A run in a process group of its own that has begun to train."""
+    # What a shell runs in the background ignores Ctrl-C, and so would what is started here.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with (work / "stderr.txt").open("w") as stream:
         argv = command("run", "recipe.yaml", "--to", "train", *words)
         process = subprocess.Popen(
