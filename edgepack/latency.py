@@ -3,14 +3,15 @@
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from edgepack import bundle, imaging
 from edgepack.environment import cpu_model, host_platform
 from edgepack.errors import DeviceError, EdgepackError, VerificationError
-from edgepack.recipe import Bench, Gates
+from edgepack.protocol import Protocol
+from edgepack.recipe import Gates
 from edgepack.store import PACKAGE, code_digest, key_of, write_json
 from edgepack.target import Target
 from edgepack.transports import Transport, connect
@@ -19,31 +20,6 @@ from edgepack.verify import gates as judge
 LATENCIES_SCHEMA = "edgepack.latencies/1"
 VERIFY_TIMEOUT_S = 900
 Progress = Callable[[Mapping[str, Any]], None]
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """How long a measurement goes on: warm-up and timed part in seconds, smallest number of runs."""
-
-    warmup_s: float
-    min_runs: int
-    min_time_s: float
-
-    @classmethod
-    def of(cls, bench: Bench, *, quick: bool) -> "Protocol":
-        """The recipe's protocol, or a short one that only shows that measuring works."""
-        return cls(0.1, 10, 0.1) if quick else cls(bench.warmup_s, bench.min_runs, bench.min_time_s)
-
-    def arguments(self) -> list[str]:
-        """The runner's command-line options."""
-        return [
-            "--warmup-s",
-            str(self.warmup_s),
-            "--min-runs",
-            str(self.min_runs),
-            "--min-time-s",
-            str(self.min_time_s),
-        ]
 
 
 def host_runner() -> list[str]:
@@ -87,7 +63,7 @@ def bench_words(protocol: Protocol, files: Sequence[str], *, runtime: str | None
 
 def timeout_s(protocol: Protocol, results: int) -> float:
     """Hard limit for a measurement: the runner's own limits per artifact, and room to start."""
-    return 120 + results * (protocol.warmup_s + 60 + 120)
+    return 120 + results * (protocol.warmup_s + protocol.max_time_s + 120)
 
 
 def measure_bundle(
@@ -120,7 +96,7 @@ def measure_bundle(
         gates.model_dump(),
         target.budgets.model_dump(),
         cpu_model(),
-        code_digest("runner", "latency"),
+        code_digest("runner", "latency", "protocol"),
     )
     path = folder / "latency.json"
     previous = read(folder)

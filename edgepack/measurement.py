@@ -5,7 +5,7 @@ from typing import Any
 
 from edgepack import bundle, images_of_bundles, latency
 from edgepack.errors import MissingError, RecipeError
-from edgepack.latency import Protocol
+from edgepack.protocol import Protocol
 from edgepack.recipe import Bench
 from edgepack.transports import connect
 

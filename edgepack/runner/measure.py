@@ -43,13 +43,15 @@ class Protocol:
         max_time_s: Seconds after which sampling stops in any case, with at least one sample taken.
         start_timeout_s: Seconds that import, load and first inference may take before the process counts as
             hung.
+        quick: Whether this only shows that measuring works; results say so.
     """
 
     warmup_s: float = 1.0
     min_runs: int = 50
-    min_time_s: float = 2.0
+    min_time_s: float = 10.0
     max_time_s: float = 60.0
     start_timeout_s: float = 120.0
+    quick: bool = False
 
     def __post_init__(self) -> None:
         """Raises UsageError when a number is out of range."""
