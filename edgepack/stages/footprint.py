@@ -9,7 +9,9 @@ from edgepack import dataset, extensions
 from edgepack.contracts import ExportContext, Int8, Precision
 from edgepack.dataset import Dataset
 from edgepack.errors import ConversionError
-from edgepack.stages.request import Request
+from edgepack.stages.request import COMPRESSION, Request
+
+LIBRARIES = COMPRESSION
 
 RUNTIME = "litert"
 FED = 32
