@@ -1,23 +1,26 @@
 """Is a bundle whole, do its golden samples still give their outputs, and did it pass its gates?"""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from edgepack import bundle, images_of_bundles, latency
 from edgepack.errors import DeviceError, VerificationError
-from edgepack.transports import connect
+from edgepack.transports import connect, quiet
 
 LARGEST = 1e300
 """Beyond this a figure is no measurement, and a whole number may have no float."""
 
 
-def check_bundle(folder: Path, on: str = "local") -> dict[str, Any]:
+def check_bundle(folder: Path, on: str = "local", *, say: Callable[[str], None] = quiet) -> dict[str, Any]:
     """Check a bundle where it lies; changes nothing.
 
     Args:
         folder: The bundle.
-        on: Where its golden samples run: ``local``, ``docker`` (the image that was built of it) or ``docker:IMAGE``.
+        on: Where its golden samples run: ``local``, ``docker`` (the image that was built of it), ``docker:IMAGE``, or
+            another device, as ``ssh://pi@board``.
+        say: Called with one line before something that takes a while.
 
     Returns:
         ``files`` (how many were checked), ``on``, ``environment`` (the machine), ``golden`` (one result per artifact
@@ -37,7 +40,7 @@ def check_bundle(folder: Path, on: str = "local") -> dict[str, Any]:
             fix="copy the bundle again, or make it again with `edgepack run`",
         )
     gates = read_gates(folder)
-    document = _golden(folder, on)
+    document = _golden(folder, on, say)
     failed = [item for item in document["results"] if item["status"] == "failed"]
     if failed:
         raise VerificationError(
@@ -70,20 +73,15 @@ def check_bundle(folder: Path, on: str = "local") -> dict[str, Any]:
     }
 
 
-def _golden(folder: Path, on: str) -> dict[str, Any]:
-    """What the runner says of the golden samples, on this machine or in an image with this bundle in it."""
-    if on == "local":
-        words = [*latency.host_runner(), "verify", "--bundle", str(folder.resolve())]
-        with connect(on) as device:
-            document, _ = latency.run_runner(
-                device, words, timeout_s=latency.VERIFY_TIMEOUT_S, env=latency.host_environment()
-            )
-        return document
+def _golden(folder: Path, on: str, say: Callable[[str], None]) -> dict[str, Any]:
+    """What the runner says of the golden samples, on a device or in an image with this bundle in it."""
     address = f"docker:{images_of_bundles.image_of(folder)}" if on == "docker" else on
-    with connect(address) as device:
+    words: list[str | Path] = ["verify", "--bundle", folder]
+    with connect(address, say=say) as device:
         if address.startswith("docker:"):
             _same_models(folder, address.removeprefix("docker:"))
-        document, _ = latency.run_runner(device, ["verify"], timeout_s=latency.VERIFY_TIMEOUT_S)
+            words = ["verify"]
+        document, _ = device.ask(words, timeout_s=latency.VERIFY_TIMEOUT_S)
     return document
 
 

@@ -12,6 +12,7 @@ from edgepack.errors import EdgepackError, RecipeError
 from edgepack.execution import Execution
 from edgepack.mobile import package
 from edgepack.plan import Plan
+from edgepack.protocol import Protocol
 from edgepack.store import Entry
 from edgepack.target import Image, Target, runtime_format
 from edgepack.verify import gates
@@ -279,7 +280,7 @@ def _bench(
 ) -> tuple[bool, list[EdgepackError]]:
     # A wrong model has no latency: only what passed verification is timed.
     passed = sorted({r["file"] for r in verification["artifacts"] if r["status"] == "ok"})
-    protocol = latency.Protocol.of(plan.recipe.bench, quick=plan.smoke)
+    protocol = Protocol.of(plan.recipe.bench, quick=plan.smoke)
     return latency.measure_bundle(
         folder,
         target,

@@ -1,19 +1,19 @@
 """How fast is each artifact of a bundle on this host and in its container?"""
 
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from edgepack import bundle, imaging
 from edgepack.environment import cpu_model, host_platform
 from edgepack.errors import DeviceError, EdgepackError, VerificationError
-from edgepack.recipe import Bench, Gates
-from edgepack.store import PACKAGE, code_digest, key_of, write_json
+from edgepack.protocol import Protocol
+from edgepack.recipe import Gates
+from edgepack.store import code_digest, key_of, write_json
 from edgepack.target import Target
-from edgepack.transports import Transport, connect
+from edgepack.transports import Device, Transport, connect
 from edgepack.verify import gates as judge
 
 LATENCIES_SCHEMA = "edgepack.latencies/1"
@@ -21,73 +21,59 @@ VERIFY_TIMEOUT_S = 900
 Progress = Callable[[Mapping[str, Any]], None]
 
 
-@dataclass(frozen=True)
-class Protocol:
-    """How long a measurement goes on: warm-up and timed part in seconds, smallest number of runs."""
-
-    warmup_s: float
-    min_runs: int
-    min_time_s: float
-
-    @classmethod
-    def of(cls, bench: Bench, *, quick: bool) -> "Protocol":
-        """The recipe's protocol, or a short one that only shows that measuring works."""
-        return cls(0.1, 10, 0.1) if quick else cls(bench.warmup_s, bench.min_runs, bench.min_time_s)
-
-    def arguments(self) -> list[str]:
-        """The runner's command-line options."""
-        return [
-            "--warmup-s",
-            str(self.warmup_s),
-            "--min-runs",
-            str(self.min_runs),
-            "--min-time-s",
-            str(self.min_time_s),
-        ]
-
-
-def host_runner() -> list[str]:
-    """Words that start the runner on this host."""
-    return [sys.executable, "-m", "edgepack.runner"]
-
-
-def host_environment() -> dict[str, str]:
-    """Environment in which the runner finds this very edgepack, installed or not."""
-    return {"PYTHONPATH": str(PACKAGE.parent)}
-
-
-def run_runner(
-    device: Transport, words: Sequence[str], *, timeout_s: float, env: Mapping[str, str] | None = None
+def bench(
+    device: Transport,
+    what: Path | None,
+    *,
+    protocol: Protocol,
+    artifacts: Sequence[str] = (),
+    runtime: str | None = None,
+    threads: int | None = None,
 ) -> tuple[dict[str, Any], int]:
-    """Run a verb of the runner on a device and read the document that it prints.
+    """Measure on a device, by the runner or, where none can run, by the device's own means.
+
+    Args:
+        device: An open transport.
+        what: A bundle's folder or a model file; None for the bundle that is on the device already.
+        protocol: How long.
+        artifacts: Only these files of a bundle.
+        runtime: Only this runtime.
+        threads: Inference threads; None for the bundle's own number, or 1.
 
     Returns:
-        The document and the runner's exit code.
+        The document, with the device, and the exit code that the runner gives.
 
     Raises:
-        DeviceError: It printed no document.
+        EdgepackError: As `Transport.ask` does.
     """
-    done = device.run(words, timeout_s=timeout_s, env=env)
-    try:
-        document = json.loads(done.stdout)
-    except ValueError as error:
-        raise DeviceError(
-            f"the runner printed no result (exit code {done.returncode}): {done.tail()}",
-            fix="start it by hand to see more: " + " ".join(words),
-        ) from error
-    return document, done.returncode
+    own = getattr(device, "bench", None)
+    if own is not None and what is not None:
+        document, code = own(what, artifacts=artifacts, runtime=runtime, threads=threads, protocol=protocol)
+    else:
+        chosen = [word for name in artifacts for word in ("--artifact", name)]
+        extra = (["--runtime", runtime] if runtime else []) + (["--threads", str(threads)] if threads else [])
+        place: list[str | Path] = [] if what is None else ["--file" if what.is_file() else "--bundle", what]
+        words = ["bench", *chosen, *extra, *protocol.arguments(), *place]
+        document, code = device.ask(words, timeout_s=timeout_s(protocol, len(artifacts) * 2 or 8))
+    return labelled(document, device.device), code
 
 
-def bench_words(protocol: Protocol, files: Sequence[str], *, runtime: str | None, threads: int | None) -> list[str]:
-    """The runner's words for a measurement of some of a bundle's files."""
-    chosen = [word for name in files for word in ("--artifact", name)]
-    extra = (["--runtime", runtime] if runtime else []) + (["--threads", str(threads)] if threads else [])
-    return ["bench", *chosen, *extra, *protocol.arguments()]
+def labelled(document: Mapping[str, Any], device: Device) -> dict[str, Any]:
+    """A runner's document that says which device it is from and, of a simulated one, that its times are no times."""
+    found = {**document, "device": asdict(device)}
+    if device.simulated:
+        flag = {
+            "kind": "simulated",
+            "text": "instructions were counted, at a fixed time for each: no time was measured",
+        }
+        found["protocol"] = {**document.get("protocol", {}), "clock": "instructions"}
+        found["results"] = [{**item, "flags": [*item.get("flags", ()), flag]} for item in document["results"]]
+    return found
 
 
 def timeout_s(protocol: Protocol, results: int) -> float:
     """Hard limit for a measurement: the runner's own limits per artifact, and room to start."""
-    return 120 + results * (protocol.warmup_s + 60 + 120)
+    return 120 + results * (protocol.processes * (protocol.warmup_s + 120) + protocol.max_time_s)
 
 
 def measure_bundle(
@@ -120,7 +106,7 @@ def measure_bundle(
         gates.model_dump(),
         target.budgets.model_dump(),
         cpu_model(),
-        code_digest("runner", "latency"),
+        code_digest("runner", "latency", "protocol"),
     )
     path = folder / "latency.json"
     previous = read(folder)
@@ -137,8 +123,6 @@ def measure_bundle(
         "identical": {},
         "gates": [],
     }
-    limit_s = timeout_s(protocol, len(files) * len(target.runtimes))
-    words = bench_words(protocol, files, runtime=None, threads=target.threads)
     if not files:
         document["host_reason"] = document["container_reason"] = "no artifact passed verification"
     elif target.platform != host_platform():
@@ -148,10 +132,9 @@ def measure_bundle(
     else:
         progress({"label": "bench", "text": f"measuring {len(files)} artifacts on this host"})
         with connect("local") as device:
-            argv = [*host_runner(), *words, "--bundle", str(folder.resolve())]
-            document["host"], _ = run_runner(device, argv, timeout_s=limit_s, env=host_environment())
+            document["host"], _ = bench(device, folder, protocol=protocol, artifacts=files, threads=target.threads)
     if files and image.get("status") == "built":
-        document |= _in_container(image, words, files, limit_s, progress)
+        document |= _in_container(image, files, protocol, target, progress)
     elif files:
         document["container_reason"] = image.get("reason") or (
             "no image was built" if target.image else f"the target {target.name} has no image"
@@ -171,15 +154,15 @@ def read(folder: Path) -> dict[str, Any] | None:
 
 
 def _in_container(
-    image: Mapping[str, Any], words: Sequence[str], files: Sequence[str], limit_s: float, progress: Progress
+    image: Mapping[str, Any], files: Sequence[str], protocol: Protocol, target: Target, progress: Progress
 ) -> dict[str, Any]:
     """Verify, then measure, inside the image."""
     chosen = [word for name in files for word in ("--artifact", name)]
     with connect(f"docker:{image['tag']}") as device:
         progress({"label": "bench", "text": f"verifying golden samples in {image['tag']}"})
-        golden, _ = run_runner(device, ["verify", *chosen], timeout_s=VERIFY_TIMEOUT_S)
+        golden, _ = device.ask(["verify", *chosen], timeout_s=VERIFY_TIMEOUT_S)
         progress({"label": "bench", "text": f"measuring {len(files)} artifacts in {image['tag']}"})
-        measured, _ = run_runner(device, words, timeout_s=limit_s)
+        measured, _ = bench(device, None, protocol=protocol, artifacts=files, threads=target.threads)
     identical = {f"{item['artifact']}@{item['runtime']}": bool(item["identical"]) for item in golden["results"]}
     return {"container": measured, "golden": golden, "identical": identical}
 

@@ -1,23 +1,34 @@
 """How is one artifact or one bundle measured on request, apart from a run?"""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from edgepack import bundle, images_of_bundles, latency
 from edgepack.errors import MissingError, RecipeError
-from edgepack.latency import Protocol
-from edgepack.recipe import Bench
-from edgepack.transports import connect
+from edgepack.protocol import Protocol
+from edgepack.transports import connect, quiet
 
 
-def measure(what: Path, *, on: str, runtime: str | None, threads: int | None) -> dict[str, Any]:
+def measure(
+    what: Path,
+    *,
+    on: str,
+    protocol: Protocol,
+    runtime: str | None = None,
+    threads: int | None = None,
+    say: Callable[[str], None] = quiet,
+) -> dict[str, Any]:
     """Measure a bundle or a bare file; nothing is written.
 
     Args:
         what: A bundle's folder, or a ``.tflite`` / ``.onnx`` file (which gets seeded noise as input).
-        on: ``local``, ``docker`` (the image of the bundle) or ``docker:IMAGE`` (an image that edgepack built).
+        on: ``local``, ``docker`` (the image of the bundle), ``docker:IMAGE`` (an image that edgepack built) or
+            another device's address, as ``ssh://pi@board``.
+        protocol: How long.
         runtime: Only this runtime.
         threads: Inference threads; None for the bundle's own, or 1.
+        say: Called with one line before something that takes a while.
 
     Returns:
         The runner's document, schema ``edgepack.latency/1``.
@@ -29,44 +40,16 @@ def measure(what: Path, *, on: str, runtime: str | None, threads: int | None) ->
     """
     if not what.exists():
         raise MissingError(f"there is nothing at {what}", fix="give a .tflite or .onnx file, or a bundle's folder")
-    protocol = Protocol.of(Bench(), quick=False)
-    words = latency.bench_words(protocol, (), runtime=runtime, threads=threads)
-    if on == "local":
-        argument = ["--file", str(what.resolve())] if what.is_file() else ["--bundle", str(_bundle(what).resolve())]
-        with connect("local") as device:
-            document, code = latency.run_runner(
-                device,
-                [*latency.host_runner(), *words, *argument],
-                timeout_s=latency.timeout_s(protocol, 8),
-                env=latency.host_environment(),
+    if what.is_dir():
+        bundle.require(what)
+    place: Path | None = what
+    if on == "docker":
+        if what.is_file():
+            raise RecipeError(
+                f"--on docker needs a bundle or an image for the file {what}",
+                fix="give the bundle's folder, or --on docker:IMAGE",
             )
-    else:
-        document, code = _elsewhere(what, on, words, protocol)
-    if code == RecipeError.exit_code:
-        raise RecipeError(f"the runner refused: {document}", fix="check the file and --runtime")
+        on, place = f"docker:{images_of_bundles.image_of(what)}", None
+    with connect(on, say=say) as device:
+        document, _ = latency.bench(device, place, protocol=protocol, runtime=runtime, threads=threads)
     return document
-
-
-def _elsewhere(what: Path, on: str, words: list[str], protocol: Protocol) -> tuple[dict[str, Any], int]:
-    name, _, image = on.partition(":")
-    if what.is_file() and not image:
-        raise RecipeError(
-            f"--on {on} needs a bundle or an image for the file {what}",
-            fix="give the bundle's folder, or --on docker:IMAGE",
-        )
-    limit_s = latency.timeout_s(protocol, 8)
-    if what.is_file():
-        from pathlib import PurePosixPath
-
-        with connect(on) as device:
-            device.push(what, PurePosixPath("/measured") / what.name)
-            return latency.run_runner(device, [*words, "--file", f"/measured/{what.name}"], timeout_s=limit_s)
-    folder = _bundle(what)
-    if name == "docker" and not image:
-        on = f"docker:{images_of_bundles.image_of(folder)}"
-    with connect(on) as device:
-        return latency.run_runner(device, words, timeout_s=limit_s)
-
-
-def _bundle(path: Path) -> Path:
-    return bundle.require(path)

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     ConfigDict,
@@ -16,6 +16,7 @@ from pydantic import (
     PositiveInt,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
@@ -65,7 +66,14 @@ class Bench(Config):
 
     warmup_s: NonNegativeFloat = Field(1.0, description="seconds of inference before the first sample counts")
     min_runs: PositiveInt = Field(50, description="smallest number of timed inferences")
-    min_time_s: NonNegativeFloat = Field(2.0, description="shortest time over which inferences are timed, seconds")
+    min_time_s: NonNegativeFloat = Field(10.0, description="shortest time over which inferences are timed, seconds")
+    max_time_s: PositiveFloat = Field(60.0, description="longest time in any case, seconds")
+
+    @model_validator(mode="after")
+    def _longest_after_shortest(self) -> Self:
+        if self.max_time_s < self.min_time_s:
+            raise ValueError(f"max_time_s is {self.max_time_s:g} s, below min_time_s, which is {self.min_time_s:g} s")
+        return self
 
 
 class Recipe(Config):

@@ -4,7 +4,7 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from types import TracebackType
@@ -13,6 +13,7 @@ from typing import Any, Self
 from edgepack.errors import DeviceError, EdgepackError, RecipeError
 from edgepack.images import base, emulation, engine
 from edgepack.proc import Completed
+from edgepack.transports import Device, _parcels, document, quiet
 from edgepack.transports import local as local_transport
 
 USER = "65532:65532"
@@ -20,6 +21,8 @@ MEMORY_MIB = 2048
 PROCESSES = 256
 TEMPORARY_MIB = 64
 SIGKILLED = 137
+GIVEN = PurePosixPath("/given")
+"""Where in a container the files and folders lie that the runner is asked about."""
 
 
 class Docker:
@@ -36,6 +39,8 @@ class Docker:
         host: The engine's address, or None for DOCKER_HOST and then the usual socket.
 
     Attributes:
+        device: Named after the image.
+        say: Not used: nothing here takes a while.
         image: As given.
         prefix: How the names of its containers begin.
 
@@ -51,6 +56,8 @@ class Docker:
         entrypoint: Sequence[str] | None = None,
         host: str | None = None,
     ) -> None:
+        self.device = Device(f"docker:{image}", image.replace("/", "-").replace(":", "-"))
+        self.say: Callable[[str], None] = quiet
         self.image = image
         self.prefix = f"edgepack-{uuid.uuid4().hex[:12]}"
         self._runs = 0
@@ -105,6 +112,20 @@ class Docker:
             raise emulation.missing(self.image, self._architecture, self._engine)
         words = ("docker", "run", self.image, *argv)
         return Completed(words, code, output.decode(errors="replace"), complaints.decode(errors="replace"))
+
+    def ask(self, words: Sequence[str | Path], *, timeout_s: float) -> tuple[dict[str, Any], int]:
+        """Ask the runner that is the image's entry point; see `Transport`."""
+        given = [self._give(word) if isinstance(word, Path) else word for word in words]
+        return document(self.run(given, timeout_s=timeout_s))
+
+    def _give(self, path: Path) -> str:
+        """Stage what the runner needs of a path; returns where it will be."""
+        staged = self._staging / uuid.uuid4().hex
+        _parcels.unpack(_parcels.contents(path), staged)
+        _make_readable(staged)
+        place = GIVEN / staged.name
+        self._mounts[str(place)] = staged
+        return str(place / path.name if path.is_file() else place)
 
     def close(self) -> None:
         """Remove what was staged and hang up; no container is left, as each run removes its own."""

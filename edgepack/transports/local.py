@@ -2,21 +2,26 @@
 
 import os
 import shutil
+import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from edgepack import proc
 from edgepack.errors import MissingError, RecipeError
-from edgepack.transports import inside
+from edgepack.resources import PACKAGE
+from edgepack.transports import Device, document, inside, quiet
 
 
 class Local:
     """This machine; what is pushed goes to a temporary folder, which is where programs start."""
 
+    device = Device("local", "local")
+
     def __init__(self) -> None:
+        self.say: Callable[[str], None] = quiet
         self._folder = Path(tempfile.mkdtemp(prefix="edgepack-"))
 
     def push(self, local: Path, remote: PurePosixPath) -> None:
@@ -26,6 +31,12 @@ class Local:
     def run(self, argv: Sequence[str], *, timeout_s: float, env: Mapping[str, str] | None = None) -> proc.Completed:
         """Run a program in the working folder; see `Transport`."""
         return proc.run(argv, timeout_s=timeout_s, cwd=self._folder, env={**os.environ, **(env or {})})
+
+    def ask(self, words: Sequence[str | Path], *, timeout_s: float) -> tuple[dict[str, Any], int]:
+        """Run this very edgepack's runner, installed or not, on the files where they lie; see `Transport`."""
+        given = [str(word.resolve()) if isinstance(word, Path) else word for word in words]
+        argv = [sys.executable, "-m", "edgepack.runner", *given]
+        return document(self.run(argv, timeout_s=timeout_s, env={"PYTHONPATH": str(PACKAGE.parent)}))
 
     def close(self) -> None:
         """Remove the working folder."""

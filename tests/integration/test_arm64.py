@@ -13,7 +13,7 @@ from support import Edgepack, read_json
 
 from edgepack import bundle, latency, target
 from edgepack.images import engine
-from edgepack.latency import Protocol
+from edgepack.protocol import Protocol
 from edgepack.recipe import Gates
 from edgepack.report.collect_container import container_pairs
 

@@ -145,7 +145,7 @@ def test_a_format_names_its_files(kind: str, name: str) -> None:
 def test_a_transport_pushes_and_runs(kind: str, name: str) -> None:
     returned = inspect.signature(module(kind, name).connect).return_annotation
     assert inspect.isclass(returned)
-    for method in ("push", "run", "close", "__enter__", "__exit__"):
+    for method in ("push", "run", "ask", "close", "__enter__", "__exit__"):
         assert callable(getattr(returned, method))
     assert "timeout_s" in inspect.signature(returned.run).parameters
 

@@ -13,6 +13,7 @@ def command(
     threads: Annotated[
         int | None, typer.Option(min=1, help="Inference threads; default: the target's, else 1.")
     ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Only show that measuring works; marked as such.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the whole measurement with raw samples as JSON.")] = False,
 ) -> int:
     """Measure load time, first inference and steady latency; explicit threads, real samples where there are any."""
@@ -22,10 +23,19 @@ def command(
     from edgepack.cli.output import Progress, print_json
     from edgepack.errors import DeviceError
     from edgepack.measurement import measure
+    from edgepack.protocol import Protocol
+    from edgepack.recipe import Bench
 
     with Progress(quiet=json) as progress:
         progress.started("bench", str(what))
-        document = measure(what, on=on, runtime=runtime, threads=threads)
+        document = measure(
+            what,
+            on=on,
+            protocol=Protocol.of(Bench(), quick=quick),
+            runtime=runtime,
+            threads=threads,
+            say=lambda text: progress.progress("bench", {"label": "bench", "text": text}),
+        )
     if json:
         print_json(document)
     else:

@@ -3,9 +3,14 @@ import sys
 from pathlib import Path, PurePosixPath
 
 import pytest
+from small_bundles import write_bundle
 
 from edgepack import extensions, transports
 from edgepack.errors import DeviceError, MissingError, RecipeError
+from edgepack.latency import bench, labelled
+from edgepack.protocol import Protocol
+from edgepack.transports import Device
+from edgepack.transports._parcels import contents, parcel
 from edgepack.transports.local import Local
 
 
@@ -13,7 +18,7 @@ from edgepack.transports.local import Local
 def test_each_transport_keeps_its_contract(name: str) -> None:
     module = extensions.load("edgepack.transports", name)
     kind = inspect.signature(module.connect).return_annotation
-    for method in ("push", "run", "close"):
+    for method in ("push", "run", "ask", "close"):
         expected = inspect.signature(getattr(transports.Transport, method))
         assert inspect.signature(getattr(kind, method)) == expected
     assert hasattr(kind, "__enter__")
@@ -21,7 +26,7 @@ def test_each_transport_keeps_its_contract(name: str) -> None:
 
 
 def test_an_unknown_transport_names_the_known_ones() -> None:
-    with pytest.raises(RecipeError, match="unknown name 'dokcer' in transports; expected one of: docker, local"):
+    with pytest.raises(RecipeError, match=r"unknown name 'dokcer' in transports; expected one of: .*docker, local"):
         transports.connect("dokcer:image")
 
 
@@ -75,6 +80,63 @@ def test_what_is_pushed_is_a_copy(tmp_path: Path) -> None:
         device.push(original, PurePosixPath("file"))
         device.run(["rm", "file"], timeout_s=30)
     assert original.read_text() == "kept"
+
+
+def test_the_runner_is_asked_about_files_where_they_lie(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "bundle")
+    with Local() as device:
+        document, code = device.ask(["verify", "--bundle", bundle], timeout_s=60)
+        assert document["schema"] == "edgepack.golden/1"
+        assert code == {"ok": 0, "failed": 5, "error": 6}[document["results"][0]["status"]]
+        with pytest.raises(RecipeError, match=r"the runner refused: there is no file .*nothing\.onnx"):
+            device.ask(["bench", "--file", tmp_path / "nothing.onnx"], timeout_s=60)
+
+
+def test_a_measurement_names_its_device_and_a_simulated_one_is_no_time() -> None:
+    told = {"protocol": {"clock": "wall"}, "results": [{"status": "ok", "flags": [{"kind": "short", "text": "few"}]}]}
+    real = labelled(told, Device("ssh://pi@shelf", "shelf"))
+    assert real == {**told, "device": {"address": "ssh://pi@shelf", "name": "shelf", "simulated": False}}
+    simulated = labelled(told, Device("board", "board", simulated=True))
+    assert simulated["protocol"]["clock"] == "instructions"
+    assert [flag["kind"] for flag in simulated["results"][0]["flags"]] == ["short", "simulated"]
+
+
+class Phone:
+    """A device without a runner, in so far as a measurement asks it."""
+
+    device = Device("phone", "phone")
+
+    def bench(self, what: Path, **options: object) -> tuple[dict[str, object], int]:
+        return {"protocol": {}, "results": [], "asked": [what.name, *sorted(options)]}, 0
+
+
+def test_a_device_with_means_of_its_own_is_measured_by_them(tmp_path: Path) -> None:
+    protocol = Protocol(0.1, 5, 0.1)
+    document, code = bench(Phone(), tmp_path / "model.tflite", protocol=protocol)  # type: ignore[arg-type]
+    assert (code, document["device"]["name"]) == (0, "phone")
+    assert document["asked"] == ["model.tflite", "artifacts", "protocol", "runtime", "threads"]
+
+
+def test_of_a_bundle_only_what_its_manifest_needs_is_sent(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "bundle")
+    (bundle / "image").mkdir()
+    (bundle / "image" / "runtime.tar").write_bytes(b"large")
+    assert {entry.path for entry in contents(bundle)} == {"golden.npz", "manifest.json", "model.float32.onnx"}
+    assert [entry.path for entry in contents(bundle / "golden.npz")] == ["golden.npz"]
+    with pytest.raises(MissingError, match="no file or folder"):
+        contents(tmp_path / "nothing")
+
+
+def test_a_parcel_is_known_by_names_and_contents(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("1")
+    first = parcel("first", contents(tmp_path / "a"))
+    assert (first.name, first.size_bytes, len(first.key)) == ("first", 1, 64)
+    assert parcel("second", contents(tmp_path / "a")).key == first.key
+    (tmp_path / "a").write_text("2")
+    assert parcel("first", contents(tmp_path / "a")).key != first.key
+    (tmp_path / "a").rename(tmp_path / "b")
+    (tmp_path / "b").write_text("1")
+    assert parcel("first", contents(tmp_path / "b")).key != first.key
 
 
 def test_nothing_is_left_behind_and_closing_twice_is_safe() -> None:
