@@ -24,6 +24,7 @@ VERBS = (
     "image",
     "deploy",
     "bench",
+    "compare",
     "serve",
     "report",
 )
