@@ -44,12 +44,12 @@ class Nodes:
 
 @dataclass(frozen=True)
 class Profiled:
-    """One operation of a profile: its share of the time is its mean per inference."""
+    """One kind of operation in a profile: how many there are, their time in one inference, their share in [0, 1]."""
 
-    name: str
     kind: str
+    count: int | None
     mean_ms: float | None
-    where: str | None
+    share: float | None
 
 
 @dataclass(frozen=True)

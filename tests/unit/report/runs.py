@@ -451,6 +451,10 @@ def device_document(name: str, address: str, *, simulated: bool = False, factor:
             "energy_mj": None if simulated else 0.42,
             "nodes": {"total": 10, "by": {"XNNPACK": 9, "LiteRT": 1}},
         }
+        if not simulated:
+            kinds = [("CONV_2D", 2, 0.061, 0.82), ("SOFTMAX", 1, 0.013, 0.18)]
+            operators = [dict(zip(("type", "count", "mean_ms", "share"), kind, strict=True)) for kind in kinds]
+            result["details"] = result["details"] | {"operators": operators}
     return document
 
 
