@@ -53,6 +53,21 @@ def test_a_real_device_stands_for_an_emulated_target(measured: Path) -> None:
     assert verdict.why.startswith("The fastest of the 2 that passed: 0.0727 ms median on field-board")
 
 
+@pytest.mark.parametrize(("limit", "verdict"), [(0.5, "ok"), (0.01, "failed")])
+def test_a_real_device_decides_the_latency_that_an_emulator_could_not(
+    measured: Path, limit: float, verdict: str
+) -> None:
+    path = measured / ARM / "latency.json"
+    document = json.loads(path.read_text())
+    document["gates"][0]["limit"] = limit
+    path.write_text(json.dumps(document))
+    table = [row for row in rows(collect(measured)) if row.target == ARM]
+    assert {row.verdict for row in table} == {verdict}
+    (measured / ARM / "devices" / "field-board.json").unlink()
+    table = [row for row in rows(collect(measured)) if row.target == ARM]
+    assert {row.verdict for row in table} == {"not judged"}, "a virtual board decides nothing"
+
+
 def test_a_virtual_board_never_stands_for_a_target(measured: Path) -> None:
     (measured / ARM / "devices" / "field-board.json").unlink()
     row = next(row for row in rows(collect(measured)) if row.target == ARM)
