@@ -62,6 +62,7 @@ def measurement(doc: Doc, where: str, bench: Doc, not_judged: str | None) -> Lat
         nodes=_nodes(reading.mapping(doc, "nodes")),
         simulated=reading.flag(reading.mapping(bench, "device"), "simulated")
         or reading.text(reading.mapping(bench, "protocol"), "clock") == "instructions",
+        processes=max(1, len(reading.objects(doc, "processes"))),
         profile=tuple(_profiled(operation) for operation in reading.objects(details, "operators")),
     )
 

@@ -6,6 +6,7 @@ from edgepack.report import reading
 from edgepack.report.collect_container import container_pairs
 from edgepack.report.collect_devices import collect_devices, decided
 from edgepack.report.collect_firmware import collect_firmware
+from edgepack.report.collect_history import collect_history
 from edgepack.report.collect_latency import collect_latency, without_verdict
 from edgepack.report.collect_layers import collect_layers
 from edgepack.report.reading import Doc
@@ -25,12 +26,13 @@ from edgepack.report.schema import (
 )
 
 
-def collect_target(folder: Path, recipe_sha256: str | None) -> Target:
+def collect_target(folder: Path, recipe_sha256: str | None, history: Path) -> Target:
     """Read one target's folder.
 
     Args:
         folder: Such as out/digits/linux-amd64-cpu; it may be missing altogether.
         recipe_sha256: The recipe of the run, to tell what an earlier recipe left; None when unknown.
+        history: The folder with what `edgepack bench --history` kept; it may be missing.
 
     Returns:
         The target, with a gap for each document that is not there.
@@ -88,6 +90,7 @@ def collect_target(folder: Path, recipe_sha256: str | None) -> Target:
         gaps=tuple(Gap(where, reason) for where, reason in reasons.items() if reason),
         devices=devices,
         layers=collect_layers(folder, artifacts),
+        history=collect_history(history, reading.text(manifest, "name") or "", folder.name),
     )
 
 

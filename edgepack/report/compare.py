@@ -16,6 +16,10 @@ LEVEL_Z = 1.96
 SAME_MACHINE = ("cpu", "machine", "machine_model", "cores")
 """Facts of an environment that must not differ where two times are compared."""
 
+FEWEST_PROCESSES, BETWEEN_PROCESSES = 3, 0.05
+"""Two processes of the same file differ by more than the interval of either says; with fewer processes than these, a
+change of the latency counts when it is beyond that, too. Times within 5 % are called equal in verdicts as well."""
+
 ALIKE_BYTES = 0.0005
 Key = tuple[str, str, str]
 
@@ -46,8 +50,9 @@ def load(path: Path) -> Report:
 def compare(before: Report, after: Report) -> Comparison:
     """Hold one run against another, result by result.
 
-    A latency counts as changed when the 95 % interval of the ratio of the medians leaves out 1; it is not compared
-    where the machine, the number of threads, or the kind of clock differs.
+    A latency counts as changed when the 95 % interval of the ratio of the medians leaves out 1; the interval is wider by
+    5 % where either side was measured in fewer than three processes. It is not compared where the machine, the number
+    of threads, or the kind of clock differs.
     """
     old, new = ({_key(row): row for row in rows(report)} for report in (before, after))
     keys = list(dict.fromkeys([*new, *old]))
@@ -171,6 +176,8 @@ def _latency(before: Latency | None, after: Latency | None, why_not: str | None)
         )
     widths = [(math.log(both[1]) - math.log(both[0])) / (2 * LEVEL_Z) for both in bounds if both]
     reach = LEVEL_Z * math.hypot(*widths)
+    few = min(side.processes for side in (before, after) if side) < FEWEST_PROCESSES
+    reach += math.log1p(BETWEEN_PROCESSES) if few else 0.0
     interval = (ratio * math.exp(-reach), ratio * math.exp(reach))
     word = "unclear" if interval[0] <= 1 <= interval[1] else "better" if ratio < 1 else "worse"
     reason = "no significant difference" if word == "unclear" else None

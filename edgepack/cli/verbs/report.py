@@ -16,6 +16,9 @@ def command(
         list[Path] | None,
         typer.Option(help="First take in what a device measured (repeatable): the JSON that it left."),
     ] = None,
+    history: Annotated[
+        Path | None, typer.Option(help="Folder of `edgepack bench --history`; default: OUT_DIR/history.")
+    ] = None,
     picture: Annotated[
         Path | None, typer.Option(help="Also draw size, accuracy and latency into this .png or .svg file.")
     ] = None,
@@ -28,16 +31,18 @@ def command(
     if json and markdown:
         raise RecipeError("--json and --markdown are two forms of the same, expected one of them", fix="leave one out")
     if after is None:
-        return _write(out_dir, add or [], picture, markdown=markdown, as_json=json)
-    if add or picture:
+        return _write(out_dir, add or [], history, picture, markdown=markdown, as_json=json)
+    if add or picture or history:
         raise RecipeError(
-            "two runs were named, which are compared: --add and --picture are for one run",
+            "two runs were named, which are compared: --add, --history and --picture are for one run",
             fix="leave them out, or name one run",
         )
     return _compare(out_dir, after, markdown=markdown, as_json=json)
 
 
-def _write(out_dir: Path, files: list[Path], picture: Path | None, *, markdown: bool, as_json: bool) -> int:
+def _write(
+    out_dir: Path, files: list[Path], history: Path | None, picture: Path | None, *, markdown: bool, as_json: bool
+) -> int:
     from json import loads
 
     from edgepack.cli.output import print_json
@@ -48,7 +53,7 @@ def _write(out_dir: Path, files: list[Path], picture: Path | None, *, markdown: 
 
     with explain_os_errors(out_dir):
         added = [path for file in files for path in add(file, out_dir)]
-        report = write(out_dir)
+        report = write(out_dir, history=history)
         if picture is not None:
             write_picture(report, picture)
     if as_json:

@@ -58,7 +58,8 @@ class Latency:
 
     `percentiles_ms` holds the 0th to the 100th percentile (101 values, or none): the raw samples stay in
     latency.json. `interval_ms` has the bounds of the 95 % interval of p50, p90 and p99, as far as they are known.
-    `not_judged` says why these times decide nothing, or is None when they count.
+    The interval holds what differs between processes only where there are several. `not_judged` says why these times
+    decide nothing, or is None when they count.
     """
 
     artifact: str
@@ -92,6 +93,7 @@ class Latency:
     nodes: Nodes | None = None
     simulated: bool = False
     profile: tuple[Profiled, ...] = ()
+    processes: int = 1
 
 
 @dataclass(frozen=True)

@@ -70,14 +70,25 @@ def test_a_run_against_itself_says_that_nothing_changed(twice: Callable[..., Com
 
 def test_latency_counts_as_changed_when_the_interval_leaves_out_1(twice: Callable[..., Comparison]) -> None:
     def edit(document: dict[str, Any]) -> None:
-        for result, factor in zip(document["container"]["results"], (1.10, 1.01, 0.80, 1.0), strict=True):
+        for result, factor in zip(document["container"]["results"], (1.10, 1.04, 0.80, 1.0), strict=True):
             with_intervals(result, factor=factor)
 
     changes = [one.p50_ms for one in twice(edit=edit).rows]
     assert [change.word for change in changes] == ["worse", "unclear", "better", "unclear"]
     slower = changes[0]
     assert slower.ratio == pytest.approx(1.10)
-    assert slower.interval == (pytest.approx(1.0846, abs=1e-3), pytest.approx(1.1157, abs=1e-3))
+    assert slower.interval == (pytest.approx(1.0846 / 1.05, abs=1e-3), pytest.approx(1.1157 * 1.05, abs=1e-3))
+
+
+def test_several_processes_tell_smaller_changes(twice: Callable[..., Comparison]) -> None:
+    def several(document: dict[str, Any], factor: float) -> None:
+        for result in document["container"]["results"]:
+            with_intervals(result, factor=factor)
+            result["processes"] = [{"p50_ms": result["latency_ms"]["p50"]}] * 3
+
+    comparison = twice(edit=lambda document: several(document, 1.03), before=lambda document: several(document, 1.0))
+    assert {one.p50_ms.word for one in comparison.rows} == {"worse"}
+    assert comparison.rows[0].p50_ms.interval == (pytest.approx(1.0156, abs=1e-3), pytest.approx(1.0446, abs=1e-3))
 
 
 def test_latency_without_intervals_is_unclear_and_says_why(twice: Callable[..., Comparison]) -> None:
