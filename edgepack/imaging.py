@@ -108,7 +108,7 @@ def make(
         asdict(options),
         target.resolved(),
         code_digest("images", "runner", "serving", "imaging"),
-        versions(*session_needs(target.runtimes)[0], *serving_needs(wanted.family)[0]),
+        versions(*session_needs(target.runtimes)[0], *serving_needs(wanted.family, pictures=wanted.pictures)[0]),
         status.version is not None,
     )
     previous = read(folder)
@@ -118,6 +118,7 @@ def make(
     made = context.write(
         folder,
         family=wanted.family,
+        pictures=wanted.pictures,
         platform=options.platform,
         runtimes=target.runtimes,
         base_image=options.base_image,

@@ -73,7 +73,7 @@ def labelled(document: Mapping[str, Any], device: Device) -> dict[str, Any]:
 
 def timeout_s(protocol: Protocol, results: int) -> float:
     """Hard limit for a measurement: the runner's own limits per artifact, and room to start."""
-    return 120 + results * (protocol.warmup_s + protocol.max_time_s + 120)
+    return 120 + results * (protocol.processes * (protocol.warmup_s + 120) + protocol.max_time_s)
 
 
 def measure_bundle(

@@ -1,15 +1,11 @@
 """How does edgepack run other programs: argument lists, logged, bounded, with their output shown on failure?"""
 
 import logging
-import os
 import shlex
-import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from edgepack.errors import DeviceError, MissingError
 
@@ -76,31 +72,3 @@ def run(
             f"{shlex.join(argv)} did not finish within {timeout_s:g} s", fix="look at its log, or try again"
         ) from error
     return Completed(tuple(argv), done.returncode, done.stdout, done.stderr)
-
-
-@contextmanager
-def started(argv: Sequence[str], *, env: Mapping[str, str], stderr: IO[bytes]) -> Iterator["subprocess.Popen[bytes]"]:
-    """Start a program that is talked to through pipes, and make sure that it is gone at the end.
-
-    It gets a session of its own, so that Ctrl-C reaches edgepack alone, which then ends it.
-    """
-    log.info("start: %s", shlex.join(argv))
-    process = subprocess.Popen(
-        list(argv),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=stderr,
-        env=dict(env),
-        start_new_session=True,
-    )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        for stream in (process.stdin, process.stdout):
-            if stream is not None:
-                with suppress(OSError):
-                    stream.close()

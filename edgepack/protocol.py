@@ -13,8 +13,9 @@ class Protocol:
         warmup_s: Seconds of inference before the first sample counts.
         min_runs: Timed inferences at least.
         min_time_s: Seconds of timing at least.
-        max_time_s: Seconds of timing at most, however unsteady the machine is.
+        max_time_s: Seconds of timing at most, however slow the model is.
         quick: The measurement only shows that measuring works, and its results say so.
+        processes: Fresh processes over which runs and time are divided.
     """
 
     warmup_s: float
@@ -22,6 +23,7 @@ class Protocol:
     min_time_s: float
     max_time_s: float = 60.0
     quick: bool = False
+    processes: int = 1
 
     @classmethod
     def of(cls, bench: Bench, *, quick: bool) -> "Protocol":
@@ -41,5 +43,6 @@ class Protocol:
             str(self.min_time_s),
             "--max-time-s",
             str(self.max_time_s),
+            *(["--processes", str(self.processes)] if self.processes > 1 else []),
             *(["--quick"] if self.quick else []),
         ]

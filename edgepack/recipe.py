@@ -67,7 +67,7 @@ class Bench(Config):
     warmup_s: NonNegativeFloat = Field(1.0, description="seconds of inference before the first sample counts")
     min_runs: PositiveInt = Field(50, description="smallest number of timed inferences")
     min_time_s: NonNegativeFloat = Field(10.0, description="shortest time over which inferences are timed, seconds")
-    max_time_s: PositiveFloat = Field(60.0, description="longest time, where the latency does not settle, seconds")
+    max_time_s: PositiveFloat = Field(60.0, description="longest time in any case, seconds")
 
     @model_validator(mode="after")
     def _longest_after_shortest(self) -> Self:

@@ -33,6 +33,7 @@ class Image(Config):
         description="base image, or several: the first that the engine holds is used, else the last is pulled",
     )
     build: bool = Field(True, description="false: `edgepack run` leaves the context and the command that builds it")
+    pictures: bool = Field(False, description="serving takes PNG and JPEG files, too: Pillow, 10 MB")
     python: str = Field("3.11", pattern=r"^3\.\d+$", description="Python version of the base image, for its wheels")
 
 

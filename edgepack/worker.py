@@ -1,6 +1,6 @@
 """How does a stage run in a process of its own, with the right Keras and none of its noise?
 
-The parent starts ``python -m edgepack.worker``, writes one JSON request line to its standard input and reads JSON
+The parent has one forked (`edgepack.forkserver`), writes one JSON request line to its standard input and reads JSON
 events from its standard output. The pipe stays open while the parent lives: when it closes, the worker ends itself,
 so that killing edgepack never leaves training behind.
 """
@@ -9,7 +9,6 @@ import json
 import os
 import resource
 import shutil
-import subprocess
 import sys
 import threading
 import traceback
@@ -17,11 +16,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, NoReturn
 
+from edgepack import forkserver
 from edgepack.errors import CLASSES, BugError, DeviceError, EdgepackError, MissingError
-from edgepack.proc import started
-from edgepack.runner.child import die_with
 from edgepack.stages.request import Request
 from edgepack.store import explain_os_errors
 from edgepack.tf_environment import environment
@@ -53,7 +51,6 @@ def call(module: str, request: Request, *, log_path: Path) -> Done:
     """
     payload = {
         "module": module,
-        "parent": os.getpid(),
         "recipe": request.recipe.resolved(),
         "base": str(request.base),
         "out": str(request.out),
@@ -63,25 +60,25 @@ def call(module: str, request: Request, *, log_path: Path) -> Done:
         "logs": str(request.logs) if request.logs else None,
         "options": dict(request.options),
     }
-    argv = [sys.executable, "-m", "edgepack.worker"]
-    with log_path.open("ab") as log, started(argv, env=environment(), stderr=log) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
+    imports = ["edgepack.recipe", module]
+    last: dict[str, Any] = {}
+    with log_path.open("ab") as log, forkserver.started(__name__, imports, env=environment(), stderr=log) as process:
+        with suppress(BrokenPipeError):  # it died at once: the missing result below says so
             process.stdin.write(json.dumps(payload).encode() + b"\n")
             process.stdin.flush()
-        except BrokenPipeError:
-            pass  # it died at once: the missing result below says so
         for line in process.stdout:
-            event = json.loads(line)
-            if "error" in event:
-                _raise(event["error"], log_path)
-            if "result" in event:
-                with suppress(subprocess.TimeoutExpired):
+            last = json.loads(line)
+            if "error" in last or "result" in last:
+                with suppress(TimeoutError):
                     process.wait(ENDING_S)
-                return Done(event["result"], event["peak_mib"])
-            request.progress(event)
-        code = process.wait()
+                break
+            request.progress(last)
+        else:
+            code = process.wait()
+    if "result" in last:
+        return Done(last["result"], last["peak_mib"])
+    if "error" in last:
+        _raise(last["error"], log_path)
     raise DeviceError(
         f"the process of {module.rsplit('.', 1)[-1]!r} ended without a result ({_explain_code(code)})",
         fix="a kill by signal 9 usually means that memory ran out, one by another that a file is damaged or a library "
@@ -89,11 +86,13 @@ def call(module: str, request: Request, *, log_path: Path) -> Done:
     )
 
 
-def main(stdin: IO[str], stdout: IO[str]) -> None:
-    """Serve one request."""
-    payload = json.loads(stdin.readline())
-    die_with(payload["parent"])  # the thread below never runs while a library holds Python's lock
-    threading.Thread(target=_end_with_parent, args=(stdin.fileno(),), daemon=True).start()
+def main() -> None:
+    """The worker's side: one request on standard input, events on standard output."""
+    # Libraries print to standard output as they like: give them the log, and keep the pipe for events.
+    stdout = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    payload = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_parent, args=(sys.stdin.fileno(),), daemon=True).start()
     lock = threading.Lock()
 
     def send(event: Mapping[str, Any]) -> None:
@@ -163,7 +162,7 @@ def _end_with_parent(descriptor: int) -> None:
     os._exit(1)
 
 
-def _raise(error: dict[str, str], log_path: Path) -> None:
+def _raise(error: dict[str, str], log_path: Path) -> NoReturn:
     if error["class"] == "BugError":
         raise BugError(error["message"], fix=f"please report it; the whole log is {log_path}")
     raise CLASSES[error["class"]](error["message"], fix=error["fix"])
@@ -177,10 +176,3 @@ def _last_words(log_path: Path) -> str:
 
 def _explain_code(code: int) -> str:
     return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
-
-
-if __name__ == "__main__":
-    # Libraries print to standard output as they like: give them the log, and keep the pipe for events.
-    events = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    main(sys.stdin, events)

@@ -51,6 +51,8 @@ def _read(folder: Path, labels: tuple[str, ...], config: Config) -> Samples:
     import numpy as np
     from PIL import Image, UnidentifiedImageError
 
+    from edgepack.serving import pictures
+
     unknown = sorted({path.name for path in folder.iterdir() if path.is_dir()} - set(labels))
     if unknown:
         raise RecipeError(f"{folder} holds the classes {unknown}, which train/ has not", fix=f"expected: {labels}")
@@ -62,11 +64,9 @@ def _read(folder: Path, labels: tuple[str, ...], config: Config) -> Samples:
                 continue
             try:
                 with Image.open(path) as image:
-                    plain = image.convert("RGB" if config.channels == 3 else "L")
-                    pixels = np.asarray(plain.resize((width, height), Image.Resampling.BILINEAR), dtype=np.uint8)
+                    images.append(pictures.fitted(image, height, width, config.channels))
             except (UnidentifiedImageError, OSError) as error:
                 raise RecipeError(f"{path} is not a readable image: {error}", fix="repair or remove it") from error
-            images.append(pixels.reshape(height, width, config.channels))
             classes.append(code)
     if not images:
         raise MissingError(f"{folder} holds no image ({', '.join(SUFFIXES)})", fix="add images")

@@ -95,6 +95,7 @@ def write(
     wheel_cache: Path,
     progress: Callable[[str], None],
     base: Facts | None = None,
+    pictures: bool = False,
 ) -> Context:
     """Write the build context of one bundle into its folder `image/`; an older one is replaced whole.
 
@@ -111,6 +112,7 @@ def write(
         wheel_cache: Folder that keeps downloaded wheels.
         progress: Called with one line for each longer step.
         base: What the base image has, where that is known: packages in it are left out of the runtime layer.
+        pictures: Serving takes the files of pictures, too.
 
     Raises:
         MissingError: A wheel, or a file that the manifest names, is not there.
@@ -120,7 +122,7 @@ def write(
     platform = image_platform(platform)
     dockerfile = render(family, base_image, labels)
     model = list(layers.model_entries(bundle))
-    needs = layers.session_needs(runtimes), layers.serving_needs(family)
+    needs = layers.session_needs(runtimes), layers.serving_needs(family, pictures=pictures)
     requirements, exclude = (tuple(sorted({*one, *two})) for one, two in zip(*needs, strict=True))
     has = dict(base.provides) if base else {}
     provided = tuple(f"{name}=={has[name]}" for name in requirements if name in has)

@@ -47,11 +47,21 @@ def session_needs(runtimes: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, 
     return tuple(sorted(requirements)), tuple(sorted(exclude))
 
 
-def serving_needs(family: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What serving declares, as `session_needs`; nothing for a family that only measures."""
-    from edgepack import serving
+def serving_needs(family: str, *, pictures: bool = False) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What serving declares, as `session_needs`; nothing for a family that only measures.
 
-    return (serving.REQUIREMENTS, serving.EXCLUDE) if family in SERVING else ((), ())
+    Args:
+        family: A folder of `containers/`.
+        pictures: The files of pictures are to be taken, too.
+    """
+    from edgepack import serving
+    from edgepack.serving import pictures as decoder
+
+    if family not in SERVING:
+        return (), ()
+    if not pictures:
+        return serving.REQUIREMENTS, serving.EXCLUDE
+    return (*serving.REQUIREMENTS, *decoder.REQUIREMENTS), (*serving.EXCLUDE, *decoder.EXCLUDE)
 
 
 def excluded(path: str, patterns: Iterable[str]) -> bool:

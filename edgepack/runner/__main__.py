@@ -61,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--min-time-s", type=float, default=10.0, help="seconds of sampling at least (%(default)s)")
     bench.add_argument("--max-time-s", type=float, default=60.0, help="seconds of sampling at most (%(default)s)")
     bench.add_argument("--start-timeout-s", type=float, default=120.0, help="seconds to load at most (%(default)s)")
+    bench.add_argument("--processes", type=_positive, default=1, help="fresh processes for each artifact (%(default)s)")
     bench.add_argument("--quick", action="store_true", help="mark the results as made to show that measuring works")
     bench.set_defaults(verb=_bench)
     verify = verbs.add_parser("verify", parents=[shared], help="compare with the golden samples")
@@ -87,9 +88,16 @@ def _entries(args: argparse.Namespace) -> Any:
 
 def _bench(args: argparse.Namespace) -> tuple[dict[str, Any], int, str | None]:
     from . import bundle, measure
+    from .sampling import Protocol
 
-    protocol = measure.Protocol(
-        args.warmup_s, args.min_runs, args.min_time_s, args.max_time_s, args.start_timeout_s, args.quick
+    protocol = Protocol(
+        args.warmup_s,
+        args.min_runs,
+        args.min_time_s,
+        args.max_time_s,
+        args.start_timeout_s,
+        args.quick,
+        args.processes,
     )
     if args.file is not None:
         entries = [bundle.bare(args.file, runtime=args.runtime, threads=args.threads)]

@@ -49,25 +49,25 @@ def describe(root: Path = Path("/"), environ: Mapping[str, str] = os.environ) ->
     """
     import numpy as np
 
-    cpuinfo = _read(root / "proc/cpuinfo") or ""
-    memory = _memory_mib(_read(root / "proc/meminfo") or "")
+    cpuinfo = read(root / "proc/cpuinfo") or ""
+    memory = _memory_mib(read(root / "proc/meminfo") or "")
     cpufreq = root / "sys/devices/system/cpu/cpu0/cpufreq"
     return {
         "cpu": cpu_model(cpuinfo) or platform.processor() or None,
-        "machine_model": _read(root / "sys/firmware/devicetree/base/model"),
+        "machine_model": read(root / "sys/firmware/devicetree/base/model"),
         "cores": _cores(),
         "machine": platform.machine(),
         "kernel": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "numpy": str(np.__version__),
-        "governor": _read(cpufreq / "scaling_governor"),
+        "governor": read(cpufreq / "scaling_governor"),
         "frequency_khz": {
-            name: _integer(_read(cpufreq / f"scaling_{key}_freq"))
+            name: integer(read(cpufreq / f"scaling_{key}_freq"))
             for name, key in (("current", "cur"), ("min", "min"), ("max", "max"))
         },
         "memory_mib": memory.get("MemTotal"),
         "memory_available_mib": memory.get("MemAvailable"),
-        "load_average": _load_average(),
+        "load_average": load_average(),
         "container": in_container(root, environ),
         "emulated": emulated(platform.machine(), root, environ),
     }
@@ -93,7 +93,7 @@ def in_container(root: Path = Path("/"), environ: Mapping[str, str] = os.environ
     """Whether this is a container, by the engine's mark, systemd's variable or the control group."""
     if (root / ".dockerenv").exists() or (root / "run/.containerenv").exists() or environ.get("container"):
         return True
-    groups = _read(root / "proc/1/cgroup") or ""
+    groups = read(root / "proc/1/cgroup") or ""
     return any(word in groups for word in ("docker", "kubepods", "containerd", "libpod", "lxc"))
 
 
@@ -112,10 +112,10 @@ def emulated(machine: str, root: Path = Path("/"), environ: Mapping[str, str] = 
         True, False, or None when it cannot be known.
     """
     seen = _family(machine)
-    cpuinfo = _read(root / "proc/cpuinfo") or ""
+    cpuinfo = read(root / "proc/cpuinfo") or ""
     hints = (
-        _read(root / "proc/sys/kernel/arch"),  # since Linux 6.1
-        (_read(root / "sys/devices/system/cpu/modalias") or "").removeprefix("cpu:type:").split(",")[0].split(":")[0],
+        read(root / "proc/sys/kernel/arch"),  # since Linux 6.1
+        (read(root / "sys/devices/system/cpu/modalias") or "").removeprefix("cpu:type:").split(",")[0].split(":")[0],
         "x86_64" if re.search(r"^vendor_id\s*:", cpuinfo, re.MULTILINE) else None,
     )
     told = [family for hint in hints if hint and (family := _family(hint))]
@@ -123,7 +123,7 @@ def emulated(machine: str, root: Path = Path("/"), environ: Mapping[str, str] = 
         return True
     if environ.get("QEMU_CPU"):  # read by user-mode QEMU and by nothing else
         return True
-    if "dummy-virt" in (_read(root / "sys/firmware/devicetree/base/compatible") or ""):
+    if "dummy-virt" in (read(root / "sys/firmware/devicetree/base/compatible") or ""):
         return None
     return False if seen and told else None
 
@@ -138,7 +138,8 @@ def _cores() -> int | None:
     return os.cpu_count()
 
 
-def _load_average() -> list[float] | None:
+def load_average() -> list[float] | None:
+    """Of 1, 5 and 15 minutes; None where the system does not tell."""
     try:
         return [round(value, 2) for value in os.getloadavg()]
     except OSError:
@@ -149,11 +150,12 @@ def _memory_mib(meminfo: str) -> dict[str, int]:
     return {key: int(kib) // 1024 for key, kib in re.findall(r"^(\w+):\s+(\d+) kB", meminfo, re.MULTILINE)}
 
 
-def _integer(text: str | None) -> int | None:
+def integer(text: str | None) -> int | None:
+    """A whole number without a sign, or None."""
     return int(text) if text is not None and text.isdecimal() else None
 
 
-def _read(path: Path) -> str | None:
+def read(path: Path) -> str | None:
     """A small file of the kernel, without the zero byte that device trees end in; None if there is none."""
     try:
         return path.read_text(errors="replace").strip().strip("\0") or None

@@ -2,28 +2,31 @@
 
 What is timed is ``Session.invoke`` alone, which is the runtime's own call: from inputs that are in the
 runtime's buffers to outputs that are there. Setting the next sample, quantising it and reading outputs lie
-outside. Each artifact is measured in a fresh process under each of its runtimes.
+outside. Each artifact is measured in a fresh process under each of its runtimes, or in several.
 """
 
-import gc
 import resource
-import statistics
 import time
-from array import array
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import bundle, environment, noise, sessions
+from . import bundle, environment, machine, merging, noise, sessions
 from .child import call
 from .columns import Columns
+from .energy import Meter
 from .errors import RunnerError, UsageError
 from .infer import check_samples
+from .reference import reference_ms
+from .sampling import SETTLED_SHARE, WINDOWS, Protocol, Sampled, sample, steady
+from .statistics import LEVEL, RESAMPLES, intervals_ms, summarise
 from .tensors import TensorSpec, quantize
+
+__all__ = ["SCHEMA", "Protocol", "bench", "feeds", "peak_rss_mib", "work"]
 
 _T = TypeVar("_T")
 
@@ -31,38 +34,15 @@ SCHEMA = "edgepack.latency/1"
 # More raw samples than this are thinned out evenly: a model of a few microseconds would fill megabytes.
 KEPT_SAMPLES = 20_000
 
-
-@dataclass(frozen=True)
-class Protocol:
-    """How to measure.
-
-    Attributes:
-        warmup_s: Seconds of running before the first sample counts.
-        min_runs: Samples to take at least.
-        min_time_s: Seconds to sample at least.
-        max_time_s: Seconds after which sampling stops in any case, with at least one sample taken.
-        start_timeout_s: Seconds that import, load and first inference may take before the process counts as
-            hung.
-        quick: Whether this only shows that measuring works; results say so.
-    """
-
-    warmup_s: float = 1.0
-    min_runs: int = 50
-    min_time_s: float = 10.0
-    max_time_s: float = 60.0
-    start_timeout_s: float = 120.0
-    quick: bool = False
-
-    def __post_init__(self) -> None:
-        """Raises UsageError when a number is out of range."""
-        if self.min_runs < 1 or min(self.warmup_s, self.min_time_s) < 0 or self.start_timeout_s <= 0:
-            raise UsageError(f"{self}; expected min_runs of at least 1 and no negative time")
-        if self.max_time_s < self.min_time_s:
-            raise UsageError(f"max_time_s={self.max_time_s:g} is below min_time_s={self.min_time_s:g}")
+RELIABLE_RUNS, RELIABLE_TIME_S = 50, 10.0
+"""Results of less than this are flagged as short."""
 
 
 def bench(entries: Sequence[bundle.Entry], protocol: Protocol) -> dict[str, Any]:
     """Measure each artifact under each of its runtimes, one after the other, each in a fresh process.
+
+    Several processes of an artifact take turns with those of the others, so that a machine whose speed drifts is the
+    same to all of them.
 
     Args:
         entries: What to measure; a file that is not what the manifest says is not timed.
@@ -72,21 +52,29 @@ def bench(entries: Sequence[bundle.Entry], protocol: Protocol) -> dict[str, Any]
         The document of schema ``edgepack.latency/1``. A process that crashes or hangs gives a result with the
         status ``"error"`` and a reason; the others go on.
     """
-    machine = environment.describe()
-    results = [_result(entry, protocol) for entry in entries]
+    facts = environment.describe()
+    share = protocol.share()
+    parts: list[list[dict[str, Any]]] = [[] for _ in entries]
+    for _ in range(protocol.processes):
+        for entry, measured in zip(entries, parts, strict=True):
+            if all(part["status"] == "ok" for part in measured):
+                measured.append(_result(entry, share, reference=protocol.processes > 1))
     bare = any(entry.golden is None for entry in entries)
     return {
         "schema": SCHEMA,
         "protocol": {
             "threads": max(entry.threads for entry in entries),
             **asdict(protocol),
-            "clock": "time.perf_counter_ns",
+            "clock": "wall",
+            "timer": "time.perf_counter_ns",
             "timed": "the runtime's own call, from inputs in its buffers to outputs in its buffers",
             "percentiles": "linear interpolation",
+            "intervals": f"{LEVEL:.0%}, bootstrap of blocks of consecutive samples, {RESAMPLES} resamples, seed 0",
+            "stable": f"the medians of the last {WINDOWS} windows lie within {SETTLED_SHARE:.0%} of one another",
             "input": noise.DESCRIPTION if bare else "golden samples of the bundle, cycled",
         },
-        "environment": machine,
-        "results": results,
+        "environment": facts,
+        "results": [_flagged(merging.merge(measured, kept=KEPT_SAMPLES), protocol, facts) for measured in parts],
     }
 
 
@@ -94,7 +82,8 @@ def work(job: Mapping[str, Any], import_ms: float) -> dict[str, Any]:
     """Measure one artifact in this process; called in a process of its own.
 
     Args:
-        job: An entry's job with ``protocol``, the fields of ``Protocol``.
+        job: An entry's job with ``protocol``, the fields of ``Protocol``, and ``reference``: whether the machine's own
+            speed is measured, too.
         import_ms: What importing numpy and the runtime took.
 
     Returns:
@@ -103,19 +92,27 @@ def work(job: Mapping[str, Any], import_ms: float) -> dict[str, Any]:
     protocol = Protocol(**job["protocol"])
     load_ms, session = _timed_ms(lambda: sessions.open_job(job))
     with session:
-        feeds = _feeds(session.inputs, job["golden"], job["columns"])
-        session.set_inputs(feeds[0])
+        fed = feeds(session.inputs, job["golden"], job["columns"])
+        session.set_inputs(fed[0])
         first_ms, _ = _timed_ms(session.invoke)
-        warmup = sample(session, feeds, min_runs=1, min_time_s=protocol.warmup_s, max_time_s=protocol.warmup_s)
-        samples_ns = sample(
-            session,
-            feeds,
-            min_runs=protocol.min_runs,
-            min_time_s=protocol.min_time_s,
-            max_time_s=protocol.max_time_s,
-        )
+        warmup = sample(session, fed, min_runs=1, min_time_s=protocol.warmup_s, max_time_s=protocol.warmup_s)
+        peak_mib = peak_rss_mib()  # the samples to come are none of the model's memory
+        speed_ms = [reference_ms()] if job.get("reference") else []
+        meter = Meter()
+        start, before = machine.state(), machine.counters()
+        readings: list[Any] = []
+        sampled = steady(session, fed, protocol, between=lambda: readings.append(meter.read()))
+        after, end = machine.counters(), machine.state()
+        speed_ms += [reference_ms()] if job.get("reference") else []
         details = session.details
+    samples_ns = sampled.samples_ns
     stride = -(-len(samples_ns) // KEPT_SAMPLES)
+    by = details.get("nodes_by")
+    disturbed = {
+        "contention": machine.contention(before, after),
+        "throttling": machine.throttling(before, after, start, end),
+        "unstable": _unstable(sampled, protocol),
+    }
     return {
         "runtime_version": details["version"],
         "details": details,
@@ -124,77 +121,23 @@ def work(job: Mapping[str, Any], import_ms: float) -> dict[str, Any]:
         "load_ms": load_ms,
         "first_inference_ms": first_ms,
         "latency_ms": summarise(samples_ns),
+        "interval_ms": intervals_ms([samples_ns]),
+        "windows": [
+            {"p50_ms": float(np.median(np.asarray(window))) / 1e6, "runs": len(window)} for window in sampled.windows
+        ],
+        "stable": sampled.stable,
+        "flags": [{"kind": kind, "text": text} for kind, text in disturbed.items() if text],
+        "machine": {"before": start, "after": end},
+        "energy_mj": meter.energy_mj(readings[-sampled.counted - 1 :], len(samples_ns)),
+        "energy_source": meter.source,
+        "nodes": None if by is None else {"total": sum(by.values()), "by": by},
+        "reference_ms": sum(speed_ms) / 2 if speed_ms else None,
+        "elapsed_s": sampled.elapsed_s,
         "runs": len(samples_ns),
-        "warmup_runs": len(warmup),
+        "warmup_runs": len(warmup) + sum(map(len, sampled.windows)) - len(samples_ns),
         "samples_ns": samples_ns[::stride].tolist(),
         "samples_stride": stride,
-        "peak_rss_mib": peak_rss_mib(),
-    }
-
-
-def sample(
-    session: sessions.Session,
-    feeds: Sequence[Mapping[str, NDArray[Any]]],
-    *,
-    min_runs: int,
-    min_time_s: float,
-    max_time_s: float,
-    clock_ns: Callable[[], int] = time.perf_counter_ns,
-) -> "array[int]":
-    """Time single inferences, the samples in turn, until there are enough.
-
-    Args:
-        session: An open session.
-        feeds: Inputs in the model's dtypes, used in turn.
-        min_runs: Samples to take at least.
-        min_time_s: Seconds, of everything in the loop, to go on at least.
-        max_time_s: Seconds after which to stop in any case.
-        clock_ns: A monotonic clock.
-
-    Returns:
-        Nanoseconds of each call, in the order in which they were taken.
-    """
-    samples_ns = array("q")
-    keep, set_inputs, count = samples_ns.append, session.set_inputs, len(feeds)
-    collected = gc.isenabled()
-    gc.disable()  # a collection would fall into some sample and be taken for the model's
-    try:
-        begin_ns = clock_ns()
-        enough_ns, stop_ns = begin_ns + int(min_time_s * 1e9), begin_ns + int(max_time_s * 1e9)
-        while True:
-            set_inputs(feeds[len(samples_ns) % count])
-            invoke = session.invoke  # looked up again, as binding other inputs may have replaced it
-            start_ns = clock_ns()
-            invoke()
-            end_ns = clock_ns()
-            keep(end_ns - start_ns)
-            if end_ns >= stop_ns or (end_ns >= enough_ns and len(samples_ns) >= min_runs):
-                return samples_ns
-    finally:
-        if collected:
-            gc.enable()
-
-
-def summarise(samples_ns: Sequence[int]) -> dict[str, float]:
-    """Statistics of samples in nanoseconds, as milliseconds; percentiles by linear interpolation.
-
-    Args:
-        samples_ns: One or more samples.
-
-    Returns:
-        ``p50``, ``p90``, ``p99``, ``mean``, ``min``, ``max`` and ``stdev`` (of the sample; 0 for a single
-        one).
-    """
-    values_ms = np.asarray(samples_ns, dtype=np.float64) / 1e6
-    p50, p90, p99 = (float(value) for value in np.percentile(values_ms, [50, 90, 99]))
-    return {
-        "p50": p50,
-        "p90": p90,
-        "p99": p99,
-        "mean": float(values_ms.mean()),
-        "min": float(values_ms.min()),
-        "max": float(values_ms.max()),
-        "stdev": statistics.stdev(values_ms.tolist()) if len(values_ms) > 1 else 0.0,
+        "peak_rss_mib": peak_mib,
     }
 
 
@@ -212,8 +155,17 @@ def peak_rss_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def _feeds(inputs: Sequence[TensorSpec], golden: str | None, columns: Columns) -> list[dict[str, NDArray[Any]]]:
-    """Inputs of one inference each, in the model's dtypes and batch."""
+def feeds(inputs: Sequence[TensorSpec], golden: str | None, columns: Columns) -> list[dict[str, NDArray[Any]]]:
+    """Inputs of one inference each, in the model's dtypes and batch.
+
+    Args:
+        inputs: The model's.
+        golden: The file of golden samples; None for noise.
+        columns: What stands in each place of a golden sample.
+
+    Raises:
+        UsageError: The samples do not fit the model.
+    """
     if golden is None:
         values = {spec.name: noise.samples(spec) for spec in inputs}
         return [{name: value[i] for name, value in values.items()} for i in range(noise.SAMPLES)]
@@ -228,7 +180,7 @@ def _feeds(inputs: Sequence[TensorSpec], golden: str | None, columns: Columns) -
     return [{spec.name: fed[np.arange(first, first + batch) % len(fed)]} for first in range(len(fed))]
 
 
-def _result(entry: bundle.Entry, protocol: Protocol) -> dict[str, Any]:
+def _result(entry: bundle.Entry, protocol: Protocol, *, reference: bool) -> dict[str, Any]:
     known = {
         "artifact": entry.name,
         "sha256": bundle.sha256(entry.path) if entry.path.is_file() else None,
@@ -242,7 +194,7 @@ def _result(entry: bundle.Entry, protocol: Protocol) -> dict[str, Any]:
         reason = bundle.altered(entry)
         if reason is not None:
             raise RunnerError(f"{reason}; a wrong model has no latency")
-        job = {**entry.job(), "protocol": asdict(protocol)}
+        job = {**entry.job(), "protocol": asdict(protocol), "reference": reference}
         return {**known, "status": "ok", **call("measure", job, timeout_s=timeout_s)}
     except RunnerError as error:
         return {**known, "status": "error", **dict.fromkeys(_MEASURED), "reason": str(error)}
@@ -255,12 +207,49 @@ _MEASURED = (
     "load_ms",
     "first_inference_ms",
     "latency_ms",
+    "interval_ms",
+    "windows",
+    "stable",
+    "machine",
+    "energy_mj",
+    "energy_source",
+    "nodes",
+    "reference_ms",
+    "elapsed_s",
     "runs",
     "warmup_runs",
     "samples_ns",
     "samples_stride",
     "peak_rss_mib",
 )
+
+
+def _flagged(result: dict[str, Any], protocol: Protocol, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """A result with the flags that follow from how it was asked for and where."""
+    flags = list(result.get("flags") or [])
+    if result["status"] == "ok":
+        if protocol.quick:
+            flags.append({"kind": "quick", "text": "Measured quickly, to show that measuring works."})
+        elif result["runs"] < RELIABLE_RUNS or result["elapsed_s"] < RELIABLE_TIME_S:
+            text = (
+                f"{result['runs']:,} runs in {result['elapsed_s']:.1f} s; "
+                f"a figure to rely on takes {RELIABLE_RUNS} runs and {RELIABLE_TIME_S:g} s."
+            )
+            flags.append({"kind": "short", "text": text})
+        if facts["emulated"]:
+            flags.append({"kind": "emulated", "text": "Instructions are emulated here: these times mean nothing."})
+    return {**result, "flags": flags}
+
+
+def _unstable(sampled: Sampled, protocol: Protocol) -> str | None:
+    if sampled.stable is not False:
+        return None
+    if len(sampled.windows) < WINDOWS:
+        return f"Only {len(sampled.windows)} of {WINDOWS} windows fit into {protocol.max_time_s:g} s."
+    return (
+        f"After {sampled.elapsed_s:.0f} s the medians of the last {WINDOWS} windows still differ by "
+        f"{sampled.spread:.0%}, more than {SETTLED_SHARE:.0%}."
+    )
 
 
 def _early(runs: int, protocol: Protocol) -> str | None:

@@ -41,19 +41,19 @@ def samples(spec: TensorSpec, count: int = SAMPLES) -> NDArray[Any]:
         )
     if dtype.kind not in "fiub":
         raise UsageError(f"the input {spec.name!r} takes {dtype}; noise is made of numbers")
-    uniform = _uniform(math.prod(shape)).reshape(shape)
+    numbers = uniform(math.prod(shape)).reshape(shape)
     if dtype.kind not in "iu":
-        return uniform.astype(dtype)
+        return numbers.astype(dtype)
     if dtype.itemsize > 2 and not spec.quantised:
-        return (uniform * 2).astype(dtype)
+        return (numbers * 2).astype(dtype)
     limits = np.iinfo(dtype)
-    return np.floor(uniform * (float(limits.max) - limits.min + 1) + limits.min).astype(dtype)
+    return np.floor(numbers * (float(limits.max) - limits.min + 1) + limits.min).astype(dtype)
 
 
-def _uniform(count: int) -> NDArray[np.float64]:
+def uniform(count: int, seed: int = SEED) -> NDArray[np.float64]:
     """Uniform numbers in [0, 1) by splitmix64, for images leave numpy.random out."""
     z = np.arange(1, count + 1, dtype=np.uint64)
-    z += np.uint64(SEED)
+    z += np.uint64(seed)
     z *= np.uint64(0x9E3779B97F4A7C15)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
         z ^= z >> np.uint64(shift)

@@ -1,7 +1,10 @@
 """How does the protocol call an element type, and what is numpy's name for it?
 
-Open Inference Protocol, "Tensor Data Types". BYTES and BF16 have no place in the files that are served here.
+Open Inference Protocol, "Tensor Data Types". BF16 has no place in the files that are served here, and BYTES stands for
+the files of pictures.
 """
+
+PICTURES = "BYTES"
 
 NUMPY = {
     "BOOL": "bool",

@@ -13,7 +13,7 @@ import numpy as np
 from ..runner import bundle, sessions
 from ..runner.errors import RunnerError, UsageError
 from ..runner.sessions import Session
-from . import processors
+from . import pictures, processors
 from .batching import Run
 from .model import Model, servable
 from .options import Options
@@ -79,6 +79,7 @@ def load(options: Options) -> Loaded:
         for session in opened:
             session.close()
         raise
+    preprocessing = _preprocessing(manifest)
     model = Model(
         name=str(manifest.get("name", entry.path.stem)),
         version=VERSION,
@@ -86,7 +87,8 @@ def load(options: Options) -> Loaded:
         inputs=first.inputs,
         outputs=first.outputs,
         max_rows=rows,
-        preprocessing=_preprocessing(manifest),
+        preprocessing=preprocessing,
+        pictures=_takes_pictures(first, preprocessing is not None),
         facts=_facts(entry, manifest),
     )
     return Loaded(model, tuple(opened), threads, row_s)
@@ -154,6 +156,15 @@ def _preprocessing(manifest: Mapping[str, Any]) -> tuple[float, float] | None:
     if not math.isfinite(scale) or not math.isfinite(offset):
         raise UsageError(f"the manifest's preprocessing is {str(told)[:100]}; expected finite numbers")
     return scale, offset
+
+
+def _takes_pictures(session: Session, preprocessed: bool) -> bool:
+    return (
+        preprocessed
+        and len(session.inputs) == 1
+        and pictures.fit(session.inputs[0].sample_shape)
+        and pictures.available()
+    )
 
 
 def _facts(entry: bundle.Entry, manifest: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runner.tensors import TensorSpec, dequantize, quantize
-from .datatypes import NUMPY, PROTOCOL
+from . import pictures
+from .datatypes import NUMPY, PICTURES, PROTOCOL
 from .errors import RequestError
 from .request import Asked, Wanted
 from .response import Given
@@ -37,6 +38,7 @@ class Model:
         outputs: The file's own tensors.
         max_rows: Rows that one request, and one inference, may have where the batch axis is free.
         preprocessing: What the manifest records: ``scale`` and ``offset``; None when there is none.
+        pictures: Files of pictures are taken, too, as datatype BYTES.
         facts: What else metadata tells, by name.
     """
 
@@ -47,6 +49,7 @@ class Model:
     outputs: tuple[TensorSpec, ...]
     max_rows: int = 1
     preprocessing: tuple[float, float] | None = None
+    pictures: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -56,9 +59,9 @@ class Model:
 
     @property
     def body_bytes(self) -> int | None:
-        """What the longest sensible request takes: all rows, as JSON numbers; None where another axis is free, too."""
+        """What the longest sensible request takes: all rows, as JSON numbers; None where that cannot be known."""
         shapes = [(self.max_rows, *spec.shape[1:]) if spec.shape[:1] == (-1,) else spec.shape for spec in self.inputs]
-        if any(size < 0 for shape in shapes for size in shape):
+        if self.pictures or any(size < 0 for shape in shapes for size in shape):
             return None
         return sum(map(math.prod, shapes)) * JSON_BYTES + BODY_ROOM
 
@@ -70,7 +73,11 @@ class Model:
             "platform": self.platform,
             "inputs": [_described(spec) for spec in self.inputs],
             "outputs": [_described(spec) for spec in self.outputs],
-            "parameters": {"max_batch": self.max_rows if self.batched else 1, **self.facts},
+            "parameters": {
+                "max_batch": self.max_rows if self.batched else 1,
+                **({"pictures": list(pictures.FORMATS)} if self.pictures else {}),
+                **self.facts,
+            },
         }
 
     def feed(self, asked: Asked) -> tuple[dict[str, NDArray[Any]], int]:
@@ -87,6 +94,8 @@ class Model:
         fed, rows = {}, None
         for spec in self.inputs:
             datatype, values = asked.inputs[spec.name]
+            if datatype == PICTURES:
+                datatype, values = "UINT8", self._decoded(spec, values, preprocess=asked.preprocess)
             shape = spec.sample_shape if asked.preprocess else spec.shape
             self._check_shape(values.shape, shape, spec.name)
             if rows is not None and values.shape[:1] != (rows,) and self.batched:
@@ -141,6 +150,19 @@ class Model:
             )
         if expected[:1] == (-1,) and given[0] > self.max_rows:
             raise RequestError(400, f"input {name!r} has a batch of {given[0]}; at most {self.max_rows} are taken")
+
+    def _decoded(self, spec: TensorSpec, files: NDArray[Any], *, preprocess: bool) -> NDArray[np.uint8]:
+        if not self.pictures:
+            raise RequestError(
+                400,
+                f"input {spec.name!r} has the datatype {PICTURES}; model {self.name!r} takes no files of pictures here",
+            )
+        if not preprocess:
+            raise RequestError(400, f"input {spec.name!r} is a file; expected the parameter preprocess: true with it")
+        if not 0 < len(files) <= self.max_rows:
+            raise RequestError(400, f"input {spec.name!r} has {len(files)} files; 1 to {self.max_rows} are taken")
+        _, height, width, channels = spec.sample_shape
+        return pictures.decode(files, height, width, channels, spec.name)
 
     def _converted(self, spec: TensorSpec, datatype: str, values: NDArray[Any], *, preprocess: bool) -> NDArray[Any]:
         own = PROTOCOL[spec.dtype]

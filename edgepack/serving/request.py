@@ -5,6 +5,7 @@ first, ``Inference-Header-Content-Length`` bytes long, then the tensors that hav
 other, in little-endian order. What the object asks of the model is checked in `model.py`.
 """
 
+import base64
 import difflib
 import math
 from collections.abc import Collection, Mapping
@@ -15,7 +16,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from .datatypes import NUMPY, SIZE_BYTES
+from .datatypes import NUMPY, PICTURES, SIZE_BYTES
 from .errors import RequestError
 
 LARGEST_AXIS = 2**31 - 1
@@ -37,7 +38,8 @@ class Asked:
 
     Attributes:
         id: The client's own name for it, to be given back.
-        inputs: Datatype and values of each tensor that was sent, by name; values have the shape that was told.
+        inputs: Datatype and values of each tensor that was sent, by name; values have the shape that was told, and
+            dtype object, each a ``bytes``, for the datatype BYTES.
         outputs: The outputs that are wanted; None means all.
         binary_output: Outputs go out as binary data unless they say otherwise.
         preprocess: Inputs are samples as in the data set; the preprocessing that the manifest records is to be done.
@@ -105,11 +107,14 @@ def _inputs(given: Any, binary: memoryview) -> dict[str, tuple[str, NDArray[Any]
         size = _parameters(entry, ("binary_data_size",), f"input {name!r}").get("binary_data_size")
         if (size is None) == ("data" not in entry):
             raise RequestError(400, f"input {name!r} needs either data or the parameter binary_data_size")
-        if size is None:
+        values: NDArray[Any]
+        if datatype == PICTURES:
+            values = _files(entry.get("data"), binary[start:], size, shape, name)
+        elif size is None:
             values = _from_json(entry["data"], datatype, shape, name)
         else:
             values = _from_bytes(binary[start:], size, datatype, shape, name)
-            start += size
+        start += size or 0
         found[name] = (datatype, values)
     if start != len(binary):
         raise RequestError(
@@ -151,6 +156,36 @@ def _from_json(data: Any, datatype: str, shape: tuple[int, ...], name: str) -> N
     if not fits:
         raise RequestError(400, f"the data of input {name!r} holds a number that {datatype} cannot hold")
     return values.reshape(shape)
+
+
+def _files(data: Any, rest: memoryview, size: Any, shape: tuple[int, ...], name: str) -> NDArray[Any]:
+    """The elements of a tensor of BYTES: base64 in JSON, or each behind its length in four bytes."""
+    files: list[bytes] = []
+    if size is None:
+        if not isinstance(data, list) or not all(isinstance(text, str) for text in data):
+            raise RequestError(400, f"the data of input {name!r} is no list of texts; expected files in base64")
+        try:
+            files = [base64.b64decode(text, validate=True) for text in data]
+        except ValueError as error:
+            raise RequestError(400, f"the data of input {name!r} is not base64: {error}") from error
+    else:
+        if type(size) is not int or not 0 <= size <= len(rest):
+            told = f"binary_data_size {str(size)[:40]}"
+            raise RequestError(400, f"input {name!r} has {told}; {len(rest)} bytes are left of the body")
+        start = 0
+        while start < size:
+            begin, length = start + 4, int.from_bytes(rest[start : start + 4], "little")
+            start = begin + length
+            if start > size:
+                raise RequestError(400, f"element {len(files)} of input {name!r} is longer than its binary_data_size")
+            files.append(bytes(rest[begin:start]))
+    if len(shape) not in (1, 2) or shape[1:] not in ((), (1,)) or len(files) != shape[0]:
+        raise RequestError(
+            400, f"input {name!r} has {len(files)} elements and the shape {list(shape)}; expected [{len(files)}]"
+        )
+    values = np.empty(len(files), dtype=object)
+    values[:] = files
+    return values
 
 
 def _from_bytes(rest: memoryview, size: Any, datatype: str, shape: tuple[int, ...], name: str) -> NDArray[Any]:
@@ -216,9 +251,9 @@ def _text(value: Any, what: str) -> str:
 
 
 def _datatype(value: Any, name: str) -> str:
-    if not isinstance(value, str) or value not in NUMPY:
+    if not isinstance(value, str) or value not in (*NUMPY, PICTURES):
         told = f"datatype {str(value)[:40]!r}"
-        raise RequestError(400, f"input {name!r} has {told}; expected one of {', '.join(NUMPY)}")
+        raise RequestError(400, f"input {name!r} has {told}; expected one of {', '.join((*NUMPY, PICTURES))}")
     return value
 
 

@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from . import access, body, request, response
 from .batching import Batcher
+from .datatypes import PICTURES
 from .errors import RequestError
 from .loading import Loaded
 from .metrics import Metrics
@@ -161,7 +162,8 @@ class Service:
         if asked.id:
             exchange.facts["id"] = asked.id[:100]
         wanted = model.wanted(asked)
-        feed, rows = model.feed(asked)
+        decodes = any(datatype == PICTURES for datatype, _ in asked.inputs.values())
+        feed, rows = await asyncio.to_thread(model.feed, asked) if decodes else model.feed(asked)
         assert self.batcher is not None
         timeout_s = min(asked.timeout_s or options.inference_timeout_s, options.inference_timeout_s)
         outputs, job = await self.batcher.run(feed, rows, timeout_s)

@@ -7,7 +7,9 @@ from typing import Any, cast
 
 from edgepack import dataset, extensions
 from edgepack.contracts import TechniqueConfig, TechniqueContext
-from edgepack.stages.request import Request
+from edgepack.stages.request import COMPRESSION, Request
+
+LIBRARIES = COMPRESSION
 
 
 def run(request: Request) -> dict[str, Any]:

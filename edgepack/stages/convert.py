@@ -9,8 +9,10 @@ from edgepack.contracts import ExportContext, Precision
 from edgepack.errors import RecipeError
 from edgepack.keras_models.table import check_columns, columns_of
 from edgepack.stages.data import load_raw, prepare
-from edgepack.stages.request import Request
+from edgepack.stages.request import COMPRESSION, Request
 from edgepack.techniques._post_training import CALIBRATION_SAMPLES
+
+LIBRARIES = COMPRESSION
 
 
 def run(request: Request) -> dict[str, Any]:

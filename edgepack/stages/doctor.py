@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from edgepack.contracts import LayerNote
-from edgepack.stages.request import Request
+from edgepack.stages.request import KERAS, Request
 
 if TYPE_CHECKING:
     from edgepack.keras_models.rewriting import Rewritten
+
+LIBRARIES = KERAS
 
 QUANTISATION = ("passed through", "quantised", "blocked")
 PRUNING = ("skipped", "pruned")

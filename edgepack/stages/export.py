@@ -9,8 +9,10 @@ from typing import Any
 from edgepack import dataset, extensions
 from edgepack.contracts import ExportContext, Int8, Precision
 from edgepack.keras_models.memory import release
-from edgepack.stages.request import Request
+from edgepack.stages.request import COMPRESSION, Request
 from edgepack.techniques._post_training import CALIBRATION_SAMPLES
+
+LIBRARIES = COMPRESSION
 
 
 def run(request: Request) -> dict[str, Any]:

@@ -9,7 +9,9 @@ from edgepack import dataset, extensions
 from edgepack.contracts import ExportContext, Int8, Precision
 from edgepack.dataset import Dataset
 from edgepack.errors import ConversionError
-from edgepack.stages.request import Request
+from edgepack.stages.request import COMPRESSION, Request
+
+LIBRARIES = COMPRESSION
 
 RUNTIME = "litert"
 FED = 32
@@ -107,7 +109,8 @@ def _latency(path: Path, data: Dataset, request: Request) -> dict[str, Any]:
     import numpy as np
 
     from edgepack.runner.bundle import Entry
-    from edgepack.runner.measure import Protocol, bench
+    from edgepack.runner.measure import bench
+    from edgepack.runner.sampling import Protocol
 
     threads = int(request.options["threads"])
     lengths = (0.05, 5, 0.05) if request.smoke else (0.3, 20, 1.0)

@@ -4,7 +4,9 @@ import json
 from typing import Any
 
 from edgepack import dataset
-from edgepack.stages.request import Request
+from edgepack.stages.request import KERAS, Request
+
+LIBRARIES = KERAS
 
 
 def run(request: Request) -> dict[str, Any]:

@@ -4,10 +4,12 @@ from typing import TYPE_CHECKING, Any
 
 from edgepack.errors import RecipeError
 from edgepack.models import zoo
-from edgepack.stages.request import Request
+from edgepack.stages.request import KERAS, Request
 
 if TYPE_CHECKING:
     from edgepack.keras_models.graph import Graph
+
+LIBRARIES = KERAS
 
 
 def run(request: Request) -> dict[str, Any]:

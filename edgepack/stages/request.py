@@ -36,8 +36,15 @@ class Request:
     logs: Path | None = None
 
 
+KERAS = ("tensorflow", "tf_keras")
+COMPRESSION = (*KERAS, "tensorflow_model_optimization")
+
+
 class Stage(Protocol):
-    """A module in ``edgepack/stages``."""
+    """A module in ``edgepack/stages``.
+
+    It may name in ``LIBRARIES`` what takes long to import: these are imported once for all stages of a run.
+    """
 
     def run(self, request: Request) -> dict[str, Any]:
         """Do the work; the returned figures are kept beside the files but are not part of the content's digest."""

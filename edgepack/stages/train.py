@@ -4,10 +4,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from edgepack import dataset
-from edgepack.stages.request import Request
+from edgepack.stages.request import KERAS, Request
 
 if TYPE_CHECKING:
     from edgepack.models._start import Start
+
+LIBRARIES = KERAS
 
 
 def run(request: Request) -> dict[str, Any]:

@@ -1,21 +1,29 @@
 """Does an image serve, locked down as on a device, to a client that nobody here wrote, and end as it should?"""
 
+import base64
+import io
 import json
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from edgepack.images import context, engine
-from edgepack.serving import health
+from edgepack.serving import health, pictures
 from edgepack.serving.options import Options
 
 pytestmark = pytest.mark.engine
 
 READY_S = 30
+DECODE = (
+    "import base64, sys; from edgepack.serving import pictures; "
+    "print(pictures.decode([base64.b64decode(sys.argv[1])], 6, 8, 3, 'x').tobytes().hex())"
+)
 
 
 @pytest.fixture(scope="module")
@@ -103,3 +111,30 @@ def _wait(port: int, container: Any) -> None:
     while (problem := health.ask(Options(host="127.0.0.1", port=port))) is not None:
         assert time.monotonic() < end, f"{problem}: {container.logs().decode()}"
         time.sleep(0.02)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_an_image_whose_target_wants_pictures_decodes_them_as_this_machine_does(
+    client: Any, picture_image: engine.Image, run_image: Callable[..., Any], kind: str
+) -> None:
+    file = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (9, 12, 3), dtype=np.uint8)).save(file, kind)
+    expected = pictures.decode([file.getvalue()], 6, 8, 3, "x")
+    words = ["-c", DECODE, base64.b64encode(file.getvalue()).decode()]
+    done = run_image(picture_image.tag, *words, entrypoint="python3", user="65532")
+    assert bytes.fromhex(done.stdout) == expected.tobytes(), done.stderr
+
+
+@pytest.fixture(scope="module")
+def picture_image(
+    write_context: Callable[..., context.Context],
+    make_bundle: Callable[..., Path],
+    tmp_path_factory: pytest.TempPathFactory,
+    new_tag: Callable[[], str],
+) -> engine.Image:
+    """The image of a tiny bundle with a decoder in it."""
+    bundle = make_bundle(tmp_path_factory.mktemp("pictures") / "linux-amd64-cpu")
+    made = write_context(bundle, pictures=True, runtimes=["onnxruntime"])
+    return engine.build(
+        made.path, tag=new_tag(), platform=made.platform, base_image=made.base_image, progress=lambda line: None
+    )

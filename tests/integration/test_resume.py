@@ -95,7 +95,7 @@ def _workers() -> list[int]:
             parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
         except OSError:
             continue
-        if b"edgepack.worker" in words and parent in (1, os.getpid()):
+        if b"edgepack.forkserver" in words and parent in (1, os.getpid()):
             found.append(int(entry.name))
     return found
 

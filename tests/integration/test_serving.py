@@ -1,6 +1,8 @@
 """Does a real server of a real model answer a client that nobody here wrote, and bear those that mean it no good?"""
 
+import io
 import json
+import re
 import ssl
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from serving_clients import Load, Server, abuse, deaf, serving, trickle
 from support import ROOT
 
@@ -78,6 +81,11 @@ def test_tritonclient_gets_the_golden_outputs_to_the_last_bit(
         inputs = [tensor(triton, "image", "UINT8", pixels[:1], binary=binary)]
         same = client.infer("digits", inputs, parameters={"preprocess": True}).as_numpy("softmax")
         np.testing.assert_allclose(same, expected[:1], atol=1e-5)
+        file = io.BytesIO()
+        Image.fromarray(pixels[0, ..., 0]).save(file, "PNG")
+        inputs = [tensor(triton, "image", "BYTES", np.array([file.getvalue()], dtype=object), binary=True)]
+        decoded = client.infer("digits", inputs, parameters={"preprocess": True}).as_numpy("softmax")
+        np.testing.assert_array_equal(decoded, same)
         with pytest.raises(triton.InferenceServerException, match="at most 32 are taken"):
             client.infer("digits", [tensor(triton, "image", "FP32", np.ones((33, 8, 8, 1), np.float32), binary=binary)])
 
@@ -213,3 +221,16 @@ def test_the_command_line_says_what_is_wrong_and_loads_no_tensorflow(digits_bund
     assert "error: the bundle" in done.stderr and "has no artifact 'absent.onnx'" in done.stderr
     assert "uvicorn" in imported
     assert not {"tensorflow", "tf_keras", "onnx", "matplotlib", "docker"} & imported
+
+
+def test_programs_of_the_page_run(float_server: Server, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "serving.md").read_text()
+    programs = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(programs) == 2
+    Image.fromarray(np.zeros((20, 30), np.uint8)).save(tmp_path / "photo.jpg")
+    code = "\n".join(programs).replace("127.0.0.1:8000", float_server.address)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("[[") == 2

@@ -69,6 +69,7 @@ class OnnxSession(SessionBase):
             "providers": list(self._session.get_providers()),
             "nodes": sum(by_provider.values()) if by_provider is not None else None,
             "nodes_by_provider": by_provider,
+            "nodes_by": by_provider,
         }
 
     def set_inputs(self, feed: Mapping[str, NDArray[Any]]) -> None:

@@ -92,8 +92,9 @@ class Session(SessionBase):
     def details(self) -> dict[str, Any]:
         """Version, kernels asked for, the delegate that really applied (or None), and what it took.
 
-        ``nodes``, ``nodes_delegated``, ``partitions``; ``integer_nodes`` and ``float_nodes`` by what they give;
-        ``not_delegated``, and ``in_float`` where others are in integers: names of operations.
+        ``nodes``, ``nodes_delegated``, ``partitions``, ``nodes_by`` (XNNPACK and LiteRT's own kernels);
+        ``integer_nodes`` and ``float_nodes`` by what they give; ``not_delegated``, and ``in_float`` where others are in
+        integers: names of operations.
         """
         taken = _delegation(self._interpreter)
         # XNNPACK is the only delegate that the resolver knows; where it cannot run, LiteRT says nothing.
@@ -101,6 +102,7 @@ class Session(SessionBase):
             "version": self._version,
             "kernels": self._kernels,
             "delegate": "XNNPACK" if taken["partitions"] else None,
+            "nodes_by": _shares(taken["nodes"], taken["nodes_delegated"]),
             **taken,
         }
 
@@ -144,6 +146,12 @@ def _spec(details: Mapping[str, Any]) -> TensorSpec:
         scale=float(scales[0]) if len(scales) else None,
         zero_point=int(zero_points[0]) if len(scales) else None,
     )
+
+
+def _shares(nodes: int | None, delegated: int | None) -> dict[str, int] | None:
+    if nodes is None or delegated is None:
+        return None
+    return {name: count for name, count in (("XNNPACK", delegated), ("LiteRT", nodes - delegated)) if count}
 
 
 def _delegation(interpreter: Any) -> dict[str, Any]:

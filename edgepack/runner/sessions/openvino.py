@@ -104,6 +104,7 @@ class Session(SessionBase):
         return {
             "version": self._version,
             "device": "CPU",
+            "nodes_by": {"CPU": len(working)},
             "integer_nodes": integers,
             "float_nodes": len(floats),
             "caution": CAUTION if integers and _cuts_products(CPUINFO) else None,

@@ -91,6 +91,7 @@ class Session(SessionBase):
         floats = [tensor.name.decode() for tensor in given if tensor.type in FLOATS]
         return {
             "version": self._version,
+            "nodes_by": {"TensorFlow Lite Micro": len(given)},
             "arena_bytes": _recorded_bytes(self._interpreter),
             "integer_nodes": len(given) - len(floats),
             "float_nodes": len(floats),

@@ -1,4 +1,3 @@
-import itertools
 import json
 import statistics
 import time
@@ -8,17 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from edgepack.runner import bundle as bundles
 from edgepack.runner import measure
 from edgepack.runner.errors import UsageError
+from edgepack.runner.sampling import Protocol, sample
 from edgepack.runner.sessions import open_session
 
 from .conftest import edit
 
-QUICK = measure.Protocol(warmup_s=0.02, min_runs=5, min_time_s=0.02, max_time_s=20)
+QUICK = Protocol(warmup_s=0.02, min_runs=5, min_time_s=0.02, max_time_s=20, quick=True)
 
 
 class Idle:
@@ -45,29 +43,11 @@ def clock(*steps_ns: int) -> Any:
     return readings().__next__
 
 
-def test_summaries_are_the_textbooks() -> None:
-    summary = measure.summarise([1_000_000, 2_000_000, 3_000_000, 4_000_000])
-    assert summary["p50"] == pytest.approx(2.5)
-    assert summary["p90"] == pytest.approx(3.7)
-    assert summary["p99"] == pytest.approx(3.97)
-    assert (summary["mean"], summary["min"], summary["max"]) == (2.5, 1.0, 4.0)
-    assert summary["stdev"] == pytest.approx(statistics.stdev([1, 2, 3, 4]))
-    assert measure.summarise([5])["stdev"] == 0.0
-
-
-@given(st.lists(st.integers(0, 10**12), min_size=1, max_size=50))
-def test_percentiles_are_in_order_and_inside(samples_ns: list[int]) -> None:
-    s = measure.summarise(samples_ns)
-    ordered = [s["min"], s["p50"], s["p90"], s["p99"], s["max"]]
-    assert all(low <= high or low == pytest.approx(high) for low, high in itertools.pairwise(ordered))
-    assert s["stdev"] >= 0
-
-
 def test_sampling_goes_on_for_the_runs_and_for_the_time() -> None:
     # After the first reading, each run reads 2 ms of invoke and 8 ms of everything else.
     def runs(**limits: float) -> list[int]:
         steps = clock(8_000_000, 2_000_000)
-        return measure.sample(Idle(), [{}], clock_ns=steps, **limits).tolist()  # type: ignore[arg-type]
+        return sample(Idle(), [{}], clock_ns=steps, **limits).tolist()  # type: ignore[arg-type]
 
     assert runs(min_runs=7, min_time_s=0, max_time_s=10) == [2_000_000] * 7
     assert len(runs(min_runs=1, min_time_s=0.1, max_time_s=10)) == 10
@@ -78,12 +58,12 @@ def test_sampling_goes_on_for_the_runs_and_for_the_time() -> None:
 def test_samples_take_turns() -> None:
     session = Idle()
     feeds: list[Any] = [{"x": 0}, {"x": 1}, {"x": 2}]
-    measure.sample(session, feeds, min_runs=7, min_time_s=0, max_time_s=9)  # type: ignore[arg-type]
+    sample(session, feeds, min_runs=7, min_time_s=0, max_time_s=9)  # type: ignore[arg-type]
     assert [feed["x"] for feed in session.fed] == [0, 1, 2, 0, 1, 2, 0]
 
 
 def test_the_loop_adds_less_than_two_microseconds_to_a_call() -> None:
-    samples_ns = measure.sample(Idle(), [{}], min_runs=20_000, min_time_s=0, max_time_s=9)  # type: ignore[arg-type]
+    samples_ns = sample(Idle(), [{}], min_runs=20_000, min_time_s=0, max_time_s=9)  # type: ignore[arg-type]
     assert statistics.median(samples_ns) < 2_000
 
 
@@ -93,7 +73,7 @@ def test_measured_is_what_an_independent_loop_measures(float_model: Path, sample
         session.set_inputs(feed)
         ratios = []
         for _ in range(15):  # interleaved, as the machine's speed drifts
-            ours = measure.sample(session, [feed], min_runs=400, min_time_s=0, max_time_s=9).tolist()
+            ours = sample(session, [feed], min_runs=400, min_time_s=0, max_time_s=9).tolist()
             theirs = []
             for _ in range(400):
                 session.set_inputs(feed)  # as between two of ours: it leaves colder caches than a plain loop
@@ -111,7 +91,7 @@ def test_measured_is_what_an_independent_loop_measures(float_model: Path, sample
 )
 def test_a_protocol_out_of_range_is_refused(numbers: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
-        measure.Protocol(**numbers)
+        Protocol(**numbers)
 
 
 def test_a_bundle_is_measured_artifact_by_artifact(bundle: Path) -> None:
@@ -133,6 +113,27 @@ def test_a_bundle_is_measured_artifact_by_artifact(bundle: Path) -> None:
         assert 10 < result["peak_rss_mib"] < 500
         assert result["details"]["provider"] == "CPUExecutionProvider"
         assert result["sha256"] == bundles.sha256(bundle / result["artifact"])
+        low, high = result["interval_ms"]["p50"]
+        assert low <= result["latency_ms"]["p50"] <= high
+        assert sum(window["runs"] for window in result["windows"]) == result["runs"]
+        assert result["stable"] is None
+        assert result["nodes"]["by"] == {"CPUExecutionProvider": result["nodes"]["total"]}
+        assert set(result["machine"]["after"]) == {"governor", "frequency_khz", "temperature_c", "load_average"}
+        assert "quick" in [flag["kind"] for flag in result["flags"]]
+        assert len(result["processes"]) == 1 and result["reference_ms"] is None
+
+
+def test_several_processes_become_one_result(bundle: Path) -> None:
+    protocol = Protocol(warmup_s=0, min_runs=40, min_time_s=0, max_time_s=9, processes=2)
+    for result in measure.bench(bundles.read(bundle), protocol)["results"]:
+        assert [process["runs"] for process in result["processes"]] == [20, 20]
+        assert (result["runs"], len(result["samples_ns"]), len(result["windows"])) == (40, 40, 10)
+        assert result["latency_ms"]["p50"] == pytest.approx(statistics.median(result["samples_ns"]) / 1e6)
+        medians = [process["p50_ms"] for process in result["processes"]]
+        halves = [result["samples_ns"][half : half + 20] for half in (0, 20)]
+        assert medians == pytest.approx([statistics.median(half) / 1e6 for half in halves])
+        assert all(process["reference_ms"] > 0 for process in result["processes"])
+        assert [flag["kind"] for flag in result["flags"] if flag["kind"] in ("quick", "short")] == ["short"]
 
 
 def test_peak_memory_is_the_childs_and_not_its_parents(bundle: Path) -> None:
@@ -152,7 +153,7 @@ def test_an_altered_file_is_not_timed_and_the_others_are(bundle: Path) -> None:
 
 
 def test_a_run_that_the_time_limit_cut_short_says_so(bundle: Path) -> None:
-    short = measure.Protocol(warmup_s=0, min_runs=10**9, min_time_s=0, max_time_s=0.05)
+    short = Protocol(warmup_s=0, min_runs=10**9, min_time_s=0, max_time_s=0.05)
     (result, _) = measure.bench(bundles.read(bundle), short)["results"]
     assert result["status"] == "ok"
     assert result["reason"] == f"stopped after 0.05 s with {result['runs']} of 1000000000 runs"

@@ -151,6 +151,7 @@ def test_details_tell_what_really_runs(float_model: Path) -> None:
             "providers": ["CPUExecutionProvider"],
             "nodes": 2,
             "nodes_by_provider": {"CPUExecutionProvider": 2},
+            "nodes_by": {"CPUExecutionProvider": 2},
         }
 
 

@@ -92,7 +92,7 @@ def test_a_request_with_anything_in_any_place_is_read_or_refused(place: Any, key
     ("changed", "said"),
     [
         ({"datatype": "FP31"}, "'FP31'; expected one of BOOL"),
-        ({"datatype": "BYTES"}, "'BYTES'; expected one of"),
+        ({"datatype": "BF16"}, "'BF16'; expected one of"),
         ({"shape": [3]}, r"data of shape \[2\]; its shape says \[3\]"),
         ({"shape": [-1]}, "expected a list of sizes"),
         ({"shape": [2**40]}, "expected a list of sizes"),
