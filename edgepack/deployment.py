@@ -34,6 +34,8 @@ class Options:
         node_pool: A cloud's node pool; None = any.
         memory_mib: Limit of one replica; None = from what was measured.
         port: Port that Compose and Swarm publish.
+        tokens: Name of a secret with the tokens of clients; None = nobody is asked for one.
+        tls: Name of a secret with certificate chain and key; None = plain HTTP.
     """
 
     image: str | None
@@ -44,6 +46,8 @@ class Options:
     node_pool: str | None = None
     memory_mib: int | None = None
     port: int = 8000
+    tokens: str | None = None
+    tls: str | None = None
 
 
 def deploy(folder: Path, out: Path, options: Options) -> dict[str, Any]:
@@ -111,6 +115,8 @@ def describe(folder: Path, options: Options) -> Workload:
         bundle=folder,
         manifest=manifest,
         artifacts=artifacts,
+        tokens=_names.check(options.tokens, "--tokens") if options.tokens else None,
+        tls=_names.check(options.tls, "--tls") if options.tls else None,
     )
 
 

@@ -161,17 +161,18 @@ def load(path: Path, *, overrides: Sequence[str] = (), targets: Sequence[str] = 
     return recipe
 
 
-def only_model(model: Mapping[str, Any]) -> Recipe:
-    """A recipe for stages that look at its model alone.
+def only_model(model: Mapping[str, Any], data: Mapping[str, Any] | None = None) -> Recipe:
+    """A recipe for stages that look at its model, or at its data, alone.
 
     Args:
         model: The content of its ``model`` section.
+        data: The content of its ``data`` section; None where nobody looks at it.
 
     Raises:
         RecipeError: It is wrong.
     """
     export = [{"format": "tflite", "precision": "float32"}]
-    content = {"data": {"npz": "none"}, "model": model, "export": export, "targets": ["none"]}
+    content = {"data": data or {"npz": "none"}, "model": model, "export": export, "targets": ["none"]}
     return validate(Recipe, yamlfile.Document("edgepack", content, {}))
 
 

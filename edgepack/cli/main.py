@@ -58,7 +58,7 @@ def run(argv: list[str]) -> int:
     except EdgepackError as error:
         print_error(error, as_json=as_json)
         return error.exit_code
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):  # the latter at a question
         result = INTERRUPTED
     except typer.TyperException as failure:
         where = getattr(failure, "ctx", None)

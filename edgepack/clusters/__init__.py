@@ -13,6 +13,9 @@ __all__ = ["ClusterKind", "File", "Image", "Resources", "Workload"]
 PORT = 8000
 """On which ``serve`` listens inside its container."""
 
+TOKENS, TLS = "/secrets/tokens", "/secrets/tls"
+"""Folders of a container with the file ``tokens``, and with ``tls.crt`` and ``tls.key`` as Kubernetes calls them."""
+
 USER = 65532
 """The numeric user and group of every image."""
 
@@ -34,6 +37,8 @@ class Workload:
         max_replicas: Copies that an autoscaler starts at most.
         node_pool: Name of the cloud's node pool or node group to run on; None = any that suits.
         port: Port that the outside sees where a kind publishes one.
+        tokens: Name of the secret with the tokens of clients; None = nobody is asked for one.
+        tls: Name of the secret with certificate chain and key; None = plain HTTP.
         bundle: The bundle's folder.
         manifest: Its manifest.
         artifacts: The manifest's entries of the artifacts that passed verification.
@@ -51,6 +56,8 @@ class Workload:
     bundle: Path
     manifest: Mapping[str, Any]
     artifacts: Sequence[Mapping[str, Any]]
+    tokens: str | None = None
+    tls: str | None = None
 
     @property
     def reference(self) -> str:
@@ -60,9 +67,14 @@ class Workload:
 
     @property
     def words(self) -> list[str]:
-        """What the image is told: to serve, and what was chosen among its artifacts, if it was."""
+        """What the image is told: to serve, what was chosen among its artifacts, if it was, and where secrets lie."""
         choice = self.manifest.get("choice")
-        return ["serve", *(["--artifact", choice["artifact"], "--runtime", choice["runtime"]] if choice else [])]
+        return [
+            "serve",
+            *(["--artifact", choice["artifact"], "--runtime", choice["runtime"]] if choice else []),
+            *(["--token-file", f"{TOKENS}/tokens"] if self.tokens else []),
+            *(["--tls-cert", f"{TLS}/tls.crt", "--tls-key", f"{TLS}/tls.key"] if self.tls else []),
+        ]
 
     @property
     def title(self) -> str:

@@ -23,16 +23,16 @@ def label(*words: str) -> str:
     return f"{plain[: LONGEST - 9].rstrip('-')}-{digest}"
 
 
-def check(name: str) -> str:
-    """A name that a user gave, when it is such a label.
+def check(name: str, option: str = "--name") -> str:
+    """A name that a user gave with an option, when it is such a label.
 
     Raises:
         RecipeError: It is not.
     """
     if len(name) > LONGEST or not LABEL.fullmatch(name):
         raise RecipeError(
-            f"--name expected at most {LONGEST} small letters, digits and hyphens, a letter first and no hyphen last; "
-            f"received {name!r}",
-            fix=f"e.g. --name {label(name)}",
+            f"{option} expected at most {LONGEST} small letters, digits and hyphens, a letter first and no hyphen "
+            f"last; received {name!r}",
+            fix=f"e.g. {option} {label(name)}",
         )
     return name

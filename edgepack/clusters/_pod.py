@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from edgepack.clusters import PORT, USER, Workload
+from edgepack.clusters import PORT, TLS, TOKENS, USER, Workload
 
 LIVE, READY = "/v2/health/live", "/v2/health/ready"
 """Health of the Open Inference Protocol (https://github.com/kserve/open-inference-protocol)."""
@@ -40,6 +40,7 @@ def annotations(workload: Workload) -> dict[str, str]:
         "prometheus.io/scrape": "true",
         "prometheus.io/port": str(PORT),
         "prometheus.io/path": "/metrics",
+        **({"prometheus.io/scheme": "https"} if workload.tls else {}),
         "edgepack.io/recipe-sha256": workload.manifest["recipe_sha256"],
         "edgepack.io/target": workload.manifest["target"],
         "edgepack.io/resources": workload.resources.basis,
@@ -73,7 +74,10 @@ def spec(workload: Workload, *, container: str, port_name: str) -> dict[str, Any
         "nodeSelector": {"kubernetes.io/os": "linux", "kubernetes.io/arch": workload.architecture},
         **({"tolerations": [tolerated("nvidia.com/gpu")]} if workload.gpu else {}),
         "containers": [_container(workload, container, port_name)],
-        "volumes": [{"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": f"{SHM_MIB}Mi"}}],
+        "volumes": [
+            {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": f"{SHM_MIB}Mi"}},
+            *({"name": name, "secret": {"secretName": secret}} for name, secret, _ in _secrets(workload)),
+        ],
     }
 
 
@@ -83,9 +87,16 @@ def tolerated(key: str, value: str | None = None) -> dict[str, str]:
     return {"key": key, **match, "effect": "NoSchedule"}
 
 
+def _secrets(workload: Workload) -> list[tuple[str, str, str]]:
+    """Volume, secret and folder of each secret that the server reads."""
+    wanted = (("tokens", workload.tokens, TOKENS), ("tls", workload.tls, TLS))
+    return [(name, secret, folder) for name, secret, folder in wanted if secret]
+
+
 def _container(workload: Workload, name: str, port_name: str) -> dict[str, Any]:
     resources = workload.resources
     gpu = {"nvidia.com/gpu": 1} if workload.gpu else {}
+    scheme = {"scheme": "HTTPS"} if workload.tls else {}
     return {
         "name": name,
         "image": workload.reference,
@@ -102,13 +113,18 @@ def _container(workload: Workload, name: str, port_name: str) -> dict[str, Any]:
             "privileged": False,
             "readOnlyRootFilesystem": True,
         },
-        "startupProbe": _probe(READY, periodSeconds=1, failureThreshold=GPU_START_S if workload.gpu else START_S),
-        "livenessProbe": _probe(LIVE, periodSeconds=10, failureThreshold=3),
-        "readinessProbe": _probe(READY, periodSeconds=2, failureThreshold=2),
+        "startupProbe": _probe(
+            READY, scheme, periodSeconds=1, failureThreshold=GPU_START_S if workload.gpu else START_S
+        ),
+        "livenessProbe": _probe(LIVE, scheme, periodSeconds=10, failureThreshold=3),
+        "readinessProbe": _probe(READY, scheme, periodSeconds=2, failureThreshold=2),
         "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_S}}},
-        "volumeMounts": [{"name": "shm", "mountPath": "/dev/shm"}],  # noqa: S108 - memory that may be written to
+        "volumeMounts": [
+            {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108 - memory that may be written to
+            *({"name": name, "mountPath": folder, "readOnly": True} for name, _, folder in _secrets(workload)),
+        ],
     }
 
 
-def _probe(path: str, **times: int) -> dict[str, Any]:
-    return {"httpGet": {"path": path, "port": PORT}, "timeoutSeconds": 2, **times}
+def _probe(path: str, scheme: dict[str, str], **times: int) -> dict[str, Any]:
+    return {"httpGet": {"path": path, "port": PORT, **scheme}, "timeoutSeconds": 2, **times}

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from edgepack.clusters import PORT, USER, File, Workload
+from edgepack.clusters import PORT, TLS, TOKENS, USER, File, Workload
 from edgepack.clusters._yaml import dump
 
 IMAGE = True
@@ -44,7 +44,9 @@ def files(workload: Workload) -> dict[str, File]:
 
 
 def _stack(workload: Workload) -> dict[str, Any]:
+    secrets = _secrets(workload)
     service = {
+        **({"secrets": [granted for _, granted in secrets.values()]} if secrets else {}),
         "image": workload.reference,
         "command": workload.words,
         "init": True,
@@ -65,7 +67,22 @@ def _stack(workload: Workload) -> dict[str, Any]:
         "deploy": _deploy(workload),
     }
     # Docker's own command before version 25 asks for a version; later ones need none.
-    return {"version": "3.8", "services": {workload.name: service}}
+    return {
+        "version": "3.8",
+        "services": {workload.name: service},
+        **({"secrets": {name: {"file": f"./{file}"} for name, (file, _) in secrets.items()}} if secrets else {}),
+    }
+
+
+def _secrets(workload: Workload) -> dict[str, tuple[str, dict[str, Any]]]:
+    """By the secret's name: its file beside this one, and how the service gets it."""
+    wanted = []
+    if workload.tokens:
+        wanted.append((workload.tokens, workload.tokens, f"{TOKENS}/tokens"))
+    if workload.tls:
+        wanted += [(f"{workload.tls}-{part}", f"{workload.tls}.{part}", f"{TLS}/tls.{part}") for part in ("crt", "key")]
+    user = {"uid": str(USER), "gid": str(USER), "mode": 0o400}
+    return {name: (file, {"source": name, "target": target, **user}) for name, file, target in wanted}
 
 
 def _deploy(workload: Workload) -> dict[str, Any]:

@@ -11,8 +11,8 @@ NEEDS: tuple[str, ...] = ()
 
 
 def unsuitable(workload: Workload) -> str | None:
-    """It runs wherever an image runs."""
-    return None
+    """It runs wherever an image runs, behind an ingress that speaks plain HTTP to it."""
+    return "KServe's ingress has the certificate, and speaks plain HTTP to its servers" if workload.tls else None
 
 
 def files(workload: Workload) -> dict[str, File]:

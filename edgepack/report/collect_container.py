@@ -42,4 +42,5 @@ def _pair(result: Doc, where: str, samples: int | None, scales: dict[str | None,
         yardstick=False,
         status=status if status in ("ok", "failed") else None,
         layers=None,
+        inside=True,
     )

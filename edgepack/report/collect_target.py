@@ -4,8 +4,10 @@ from pathlib import Path
 
 from edgepack.report import reading
 from edgepack.report.collect_container import container_pairs
+from edgepack.report.collect_devices import collect_devices
 from edgepack.report.collect_firmware import collect_firmware
 from edgepack.report.collect_latency import collect_latency, without_verdict
+from edgepack.report.collect_layers import collect_layers
 from edgepack.report.reading import Doc
 from edgepack.report.schema import (
     Artifact,
@@ -55,6 +57,7 @@ def collect_target(folder: Path, recipe_sha256: str | None) -> Target:
     }
     metric = reading.text(verify, "metric") or "accuracy"
     labels = manifest.get("labels")
+    artifacts = tuple(_artifact(doc) for doc in reading.objects(manifest, "artifacts"))
     return Target(
         name=folder.name,
         platform=platform,
@@ -67,7 +70,7 @@ def collect_target(folder: Path, recipe_sha256: str | None) -> Target:
         metric=metric,
         baseline=reading.number(reading.mapping(verify, "baseline"), metric),
         no_baseline=reading.text(reading.mapping(verify, "baseline"), "reason"),
-        artifacts=tuple(_artifact(doc) for doc in reading.objects(manifest, "artifacts")),
+        artifacts=artifacts,
         checks=tuple(_check(doc) for doc in reading.objects(verify, "artifacts")),
         pairs=(*(_pair(doc) for doc in reading.objects(verify, "pairs")), *container_pairs(manifest, latency)),
         gates=tuple(
@@ -82,6 +85,8 @@ def collect_target(folder: Path, recipe_sha256: str | None) -> Target:
         firmware=collect_firmware(firmware),
         tools=reading.scalars(reading.mapping(manifest, "tools")),
         gaps=tuple(Gap(where, reason) for where, reason in reasons.items() if reason),
+        devices=collect_devices(folder, platform),
+        layers=collect_layers(folder, artifacts),
     )
 
 

@@ -1,16 +1,22 @@
 """How did accuracy, loss and learning rate go, epoch by epoch, through training and every compression step?"""
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgepack.report import svg
-from edgepack.report.formatting import percent, sentence_start, significant
+from edgepack.report.formatting import percent, sentence_start, shortened, significant
+from edgepack.report.hover import Chart, Spot, spot_over
 from edgepack.report.schema import Epoch, Report
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-CURVE_INCHES = (4.2, 2.8)
+CURVE_INCHES = (3.3, 2.3)
+MOST_BANDS = 80
+"""Over a chart; a finger cannot tell more of them apart."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +30,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Chart:
+class Plan:
     """One chart: its lines, in the order in which they are drawn; ``factor`` 100 shows fractions as percentages."""
 
     title: str
@@ -39,12 +45,12 @@ def _both(train: str, held_out: str) -> tuple[Line, ...]:
     )
 
 
-def charts(metric: str) -> tuple[Chart, ...]:
+def plans(metric: str) -> tuple[Plan, ...]:
     """The charts of a run whose figure of merit, which curves call accuracy, is ``metric``."""
     return (
-        Chart(sentence_start(metric), _both("accuracy", "val_accuracy"), 100.0),
-        Chart("Loss", _both("loss", "val_loss")),
-        Chart("Learning rate", (Line("learning_rate", "learning rate", svg.SERIES[2], "solid"),)),
+        Plan(sentence_start(metric), _both("accuracy", "val_accuracy"), 100.0),
+        Plan("Loss", _both("loss", "val_loss")),
+        Plan("Learning rate", (Line("learning_rate", "learning rate", svg.SERIES[2], "solid"),)),
     )
 
 
@@ -63,41 +69,43 @@ def phases(report: Report) -> tuple[Phase, ...]:
     return tuple(phase for phase in found if phase.curve)
 
 
-def curves(report: Report) -> tuple[tuple[str, str], ...]:
-    """(title, inline SVG) of each chart over all epochs, as far as its figures were recorded."""
+def curves(report: Report) -> tuple[Chart, ...]:
+    """Each chart over all epochs, as far as its figures were recorded."""
     parts = phases(report)
-    found: list[tuple[str, str]] = []
+    found: list[Chart] = []
     with svg.style():
-        for chart in charts(report.metric):
-            values = [getattr(e, line.field) for part in parts for e in part.curve for line in chart.lines]
+        for plan in plans(report.metric):
+            values = [getattr(e, line.field) for part in parts for e in part.curve for line in plan.lines]
             if all(value is None for value in values):
                 continue
             figure = svg.new_figure(*CURVE_INCHES)
-            tips = _draw(figure.add_subplot(), parts, chart)
-            words = " and ".join(line.word for line in chart.lines) if len(chart.lines) > 1 else ""
-            label = f"{chart.title} by epoch{f', {words}' if words else ''}; " + ", ".join(part.name for part in parts)
-            slug = svg.slug_of("curve", chart.title)
-            found.append((chart.title, svg.inline(figure, slug=slug, label=label, points=tips)))
+            axes = figure.add_subplot()
+            _draw(axes, parts, plan)
+            svg.settle(figure)
+            words = " and ".join(line.word for line in plan.lines) if len(plan.lines) > 1 else ""
+            label = f"{plan.title} by epoch{f', {words}' if words else ''}; " + ", ".join(part.name for part in parts)
+            slug = svg.slug_of("curve", plan.title)
+            spots = tuple(_spots(figure, axes, parts, plan, slug))
+            found.append(Chart(plan.title, svg.inline(figure, slug=slug, label=label), spots))
     return tuple(found)
 
 
-def _draw(axes: "Axes", parts: tuple[Phase, ...], chart: Chart) -> dict[str, str]:
-    """Draw one chart over all phases; returns the tooltips of the last point of each line."""
+def _draw(axes: "Axes", parts: tuple[Phase, ...], plan: Plan) -> None:
+    """Draw one chart over all phases."""
     from matplotlib.ticker import MaxNLocator
 
-    tips: dict[str, str] = {}
     start = 0
     axes.set_xlabel("epoch, counted through all steps")
-    axes.set_ylabel("%" if chart.factor == 100 else "")
+    axes.set_ylabel("%" if plan.factor == 100 else "")
     axes.grid(axis="y")
     axes.spines["left"].set_visible(False)
     axes.tick_params(length=0, axis="y")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     for number, part in enumerate(parts):
-        for line in chart.lines:
+        for line in plan.lines:
             points = [
-                (start + offset, chart.factor * value)
+                (start + offset, plan.factor * value)
                 for offset, epoch in enumerate(part.curve, start=1)
                 if (value := getattr(epoch, line.field)) is not None
             ]
@@ -105,16 +113,36 @@ def _draw(axes: "Axes", parts: tuple[Phase, ...], chart: Chart) -> dict[str, str
                 continue
             x, y = zip(*points, strict=True)
             axes.plot(x, y, color=line.colour, linewidth=1.6, linestyle=line.dashes, zorder=3)
-            gid = f"end-{number}-{svg.slug_of(line.word)}"
-            axes.plot(x[-1:], y[-1:], color=line.colour, marker="o", markersize=4.5, zorder=4, gid=gid)
-            last = f"{percent(y[-1] / 100)} %" if chart.factor == 100 else significant(y[-1])
-            tips[gid] = f"{part.name}: {line.word} {last} after {len(part.curve)} epochs"
+            axes.plot(x[-1:], y[-1:], color=line.colour, marker="o", markersize=4.5, zorder=4)
         start += len(part.curve)
         if number + 1 < len(parts):
             axes.axvline(start + 0.5, color=svg.MUTED, linewidth=0.7, linestyle=(0, (2, 3)))
     axes.set_xlim(0.5, start + 0.5)
     _name_phases(axes, parts, start)
-    return tips
+
+
+def _spots(figure: "Figure", axes: "Axes", parts: tuple[Phase, ...], plan: Plan, slug: str) -> Iterator[Spot]:
+    """A band over each epoch, or a few of them in long runs; the last of each phase is a stop of the Tab key."""
+    start, step = 0, max(1, math.ceil(sum(len(part.curve) for part in parts) / MOST_BANDS))
+    for number, part in enumerate(parts):
+        ends = [*range(len(part.curve), 0, -step)][::-1]
+        for end, before in zip(ends, [0, *ends], strict=False):
+            facts = tuple(
+                (sentence_start(line.word), f"{percent(value)} %" if plan.factor == 100 else significant(value))
+                for line in plan.lines
+                if (value := getattr(part.curve[end - 1], line.field)) is not None
+            )
+            if facts:
+                yield spot_over(
+                    figure,
+                    axes,
+                    f"{slug}-{number}-{end}",
+                    f"{part.name}, epoch {end} of {len(part.curve)}",
+                    facts,
+                    box=(start + before + 0.5, None, start + end + 0.5, None),
+                    stop=end == len(part.curve),
+                )
+        start += len(part.curve)
 
 
 def _name_phases(axes: "Axes", parts: tuple[Phase, ...], epochs: int) -> None:
@@ -124,14 +152,15 @@ def _name_phases(axes: "Axes", parts: tuple[Phase, ...], epochs: int) -> None:
     for part in parts:
         left = start / epochs
         line = 0 if left >= lines_end[0] else 1
-        lines_end[line] = left + 0.025 * (len(part.name) + 1)
+        lines_end[line] = left + 0.033 * (len(part.name) + 1)
         axes.annotate(
-            part.name,
+            shortened(part.name, 16),
             (left, 1),
             xycoords="axes fraction",
             xytext=(2, 3 + 11 * line),
             textcoords="offset points",
             fontsize=8.5,
             color=svg.INK,
+            in_layout=False,
         )
         start += len(part.curve)

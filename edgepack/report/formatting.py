@@ -18,6 +18,11 @@ def sentence_start(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def shortened(text: str, longest: int = 36) -> str:
+    """The text, or as much of it as has room in a chart."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
 def significant(value: float, digits: int = 3) -> str:
     """A number with at least `digits` significant digits and no exponent.
 
@@ -109,7 +114,7 @@ def limit_text(gate: str, value: float | None) -> str:
         return "unknown"
     if "drop" in gate:
         return f"{points(100 * value)} points"
-    if "accuracy" in gate or "agreement" in gate:
+    if any(word in gate for word in ("accuracy", "agreement", "sparsity")):
         return f"{percent(value)} %"
     for suffix, unit in (("_kib", "KiB"), ("_mib", "MiB"), ("_ms", "ms"), ("_s", "s"), ("_db", "dB")):
         if gate.endswith(suffix):

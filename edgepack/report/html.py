@@ -1,13 +1,20 @@
 """What does a run look like as one page that needs nothing but itself?"""
 
+import dataclasses
 from typing import Any
 
 from edgepack.report import firmware, formatting
 from edgepack.report.cells import FORMATS, GLYPHS, cell, place
 from edgepack.report.commands import next_commands, run_command
+from edgepack.report.facts import interval_text, placed
+from edgepack.report.layers_view import files_of, total_kib
+from edgepack.report.limits import limits_of, missed
+from edgepack.report.matrix import matrix_of
 from edgepack.report.paid import TITLE, columns, paid
-from edgepack.report.schema import Report, Scalar, Step, Target, Verdict
+from edgepack.report.schema import Report, Row, Scalar, Step, Target, Verdict
+from edgepack.report.surroundings import known, surroundings
 from edgepack.report.table import footnotes, remarks, rows, verdicts
+from edgepack.report.trade import alternative
 
 COLUMNS = (
     ("size_kib", "Size", "KiB"),
@@ -23,10 +30,14 @@ LARGEST_PACKAGES = 12
 def to_html(report: Report) -> str:
     """The report as one HTML page: no script, no font, no picture from elsewhere."""
     import jinja2
+    import markupsafe
 
     from edgepack.report.curves import curves
     from edgepack.report.distribution import distributions
+    from edgepack.report.hover import Chart
+    from edgepack.report.past import histories
     from edgepack.report.picture import drawable, pictures
+    from edgepack.report.steps_picture import step_charts
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("edgepack.report"),
@@ -47,12 +58,34 @@ def to_html(report: Report) -> str:
         count=formatting.count,
         compact=formatting.compact,
         metric=metric_text,
+        total_kib=total_kib,
+        interval=interval_text,
+        placed=placed,
     )
+
+    def safe(charts: tuple[Chart, ...]) -> list[Chart]:
+        """Charts are made here with every text escaped, so the template may print them as they are."""
+        return [dataclasses.replace(chart, svg=markupsafe.Markup(chart.svg)) for chart in charts]  # noqa: S704
+
     table = rows(report)
+    chosen = verdicts(report)
+    shown = {
+        "pictures": safe(pictures(report)),
+        "curves": safe(curves(report)),
+        "distributions": safe(distributions(report)),
+        "histories": safe(histories(report)),
+        "step_charts": safe(step_charts(report)),
+        "steps": [(step, comparisons(step, report.metric), _tally(step)) for step in report.steps],
+        "paid": paid(report),
+        "files": {target.name: files_of(target) for target in report.targets},
+        "images": [
+            _image(target) for target in report.targets if target.image.status != "missing" or not target.firmware
+        ],
+    }
     return environment.get_template("report.html.j2").render(
         report=report,
-        verdicts=verdicts(report),
-        stats={verdict.target: _stats(verdict) for verdict in verdicts(report)},
+        verdicts=[_verdict(report, verdict, table) for verdict in chosen],
+        best=[verdict.row for verdict in chosen],
         table=table,
         columns=[(field, name, unit.format(metric=formatting.unit_of(report.metric))) for field, name, unit in COLUMNS],
         merit=formatting.sentence_start(report.metric),
@@ -61,27 +94,50 @@ def to_html(report: Report) -> str:
         cell=cell,
         place=place,
         glyphs=GLYPHS,
-        pictures=_safe(pictures(report)),
         not_drawn=[row for row in table if row not in drawable(table, row.target)],
-        curves=_safe(curves(report)),
-        distributions=_safe(distributions(report)),
-        steps=[(step, comparisons(step, report.metric), _tally(step)) for step in report.steps],
-        paid=paid(report),
         paid_columns=[(formatting.sentence_start(name), unit) for name, unit in columns(report)],
         paid_title=TITLE,
-        images=[_image(target) for target in report.targets if target.image.status != "missing" or not target.firmware],
+        matrices={target.name: matrix_of(target) for target in report.targets},
         firmware_columns=firmware.COLUMNS,
         firmware_cells=firmware.cells,
         reproduce=run_command(report, smoke=report.smoke),
         commands=next_commands(report),
+        parts=_parts(report, table, shown),
+        surroundings=surroundings(report),
+        known=known(report),
+        **shown,
     )
 
 
-def _safe(charts: tuple[tuple[str, str], ...]) -> list[tuple[str, Any]]:
-    """Charts are made here with every text escaped, so the template may print them as they are."""
-    import markupsafe
+def _parts(report: Report, table: tuple[Row, ...], shown: dict[str, Any]) -> list[tuple[str, str, bool]]:
+    """(id, title, whether it is there) of the page's sections, in their order."""
+    targets = report.targets
+    return [
+        ("results", "Results", bool(table)),
+        ("latency", "Latency", bool(shown["distributions"])),
+        ("history", "History", bool(shown["histories"])),
+        ("compression", "Compression", bool(shown["steps"] or shown["paid"])),
+        ("curves", "Learning curves", bool(shown["curves"])),
+        ("verification", "Parity", any(target.checks or target.pairs or target.gates for target in targets)),
+        ("layers", "Layers", any(shown["files"].values())),
+        ("features", "Features", report.selection is not None),
+        ("images", "Images", bool(shown["images"])),
+        ("firmware", "Firmware", any(target.firmware for target in targets)),
+        ("reproduce", "Make it again", True),
+        ("environment", "Environment", True),
+    ]
 
-    return [(title, markupsafe.Markup(chart)) for title, chart in charts]  # noqa: S704  # svg.inline escapes
+
+def _verdict(report: Report, verdict: Verdict, table: tuple[Row, ...]) -> dict[str, Any]:
+    """A verdict with the figures that it rests on, its limits as bars, and what else could be shipped."""
+    target = next(target for target in report.targets if target.name == verdict.target)
+    return {
+        "verdict": verdict,
+        "stats": _stats(verdict),
+        "limits": limits_of(target, verdict.row) if verdict.row else (),
+        "missed": missed(target),
+        "alternative": alternative(verdict, table),
+    }
 
 
 def _stats(verdict: Verdict) -> list[tuple[str, str, str]]:

@@ -16,6 +16,15 @@ def columns(report: Report) -> tuple[tuple[str, str], ...]:
 
 
 @dataclass(frozen=True)
+class Weighed:
+    """The model after a step: what it weighs, and its accuracy as a fraction in [0, 1]."""
+
+    step: str
+    footprint: Footprint
+    accuracy: float | None
+
+
+@dataclass(frozen=True)
 class Paid:
     """One line of the table: the model after a step, as a file of `precision`."""
 
@@ -25,30 +34,36 @@ class Paid:
     reason: str | None
 
 
-def paid(report: Report) -> tuple[Paid, ...]:
+def weighed(report: Report) -> tuple[Weighed, ...]:
     """The trained float model, then the model after each step; empty when nothing was weighed."""
     training = report.training
-    lines = []
+    found = []
     if training and training.footprint:
-        lines.append(_line("trained", training.footprint, training.val_accuracy))
-    lines += [
-        _line(f"{index}. {step.use}", step.footprint, _accuracy(step))
+        found.append(Weighed("trained", training.footprint, training.val_accuracy))
+    found += [
+        Weighed(f"{index}. {step.use}", step.footprint, _accuracy(step))
         for index, step in enumerate(report.steps, start=1)
         if step.footprint
     ]
-    return tuple(lines)
+    return tuple(found)
 
 
-def _line(name: str, footprint: Footprint, accuracy: float | None) -> Paid:
+def paid(report: Report) -> tuple[Paid, ...]:
+    """The same models as lines of a table."""
+    return tuple(_line(model) for model in weighed(report))
+
+
+def _line(model: Weighed) -> Paid:
+    footprint = model.footprint
     raw, compressed = footprint.raw_bytes, footprint.compressed_bytes
     cells = (
         EMPTY if footprint.sparsity is None else percent(footprint.sparsity),
         EMPTY if raw is None else significant(raw / 1024),
         EMPTY if compressed is None else significant(compressed / 1024),
         EMPTY if footprint.p50_ms is None else significant(footprint.p50_ms),
-        EMPTY if accuracy is None else percent(accuracy),
+        EMPTY if model.accuracy is None else percent(model.accuracy),
     )
-    return Paid(name, footprint.precision or EMPTY, cells, footprint.reason)
+    return Paid(model.step, footprint.precision or EMPTY, cells, footprint.reason)
 
 
 def _accuracy(step: Step) -> float | None:

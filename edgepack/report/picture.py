@@ -6,18 +6,19 @@ from typing import TYPE_CHECKING
 
 from edgepack.errors import MissingError, RecipeError
 from edgepack.report import svg
-from edgepack.report.cells import place
-from edgepack.report.formatting import metric_name, percent, points, runtime_name, significant
+from edgepack.report.facts import facts_of, title_of
+from edgepack.report.formatting import metric_name, percent, runtime_name, significant
+from edgepack.report.hover import Chart, apart, spot_at
 from edgepack.report.labels import Box, Disc
 from edgepack.report.labels import place as place_labels
 from edgepack.report.schema import Report, Row, Target
-from edgepack.report.table import rows, verdicts
+from edgepack.report.table import rows, shown_latency, verdicts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PANEL_INCHES = (4.2, 3.4)
+PANEL_INCHES, WIDE_INCHES = (4.2, 3.4), (9.0, 3.6)
 AREA_LARGEST, AREA_SMALLEST = 900.0, 60.0  # square points
 NARROWEST_POINTS = 1.0
 """The accuracy axis spans at least one percentage point, so that one sample more looks small."""
@@ -28,42 +29,55 @@ def drawable(table: tuple[Row, ...], target: str) -> tuple[Row, ...]:
     return tuple(row for row in table if row.target == target and row.size_kib and row.accuracy is not None)
 
 
-def tooltip(row: Row) -> str:
-    """Everything about one point in one line."""
-    parts = [f"{row.artifact} in {runtime_name(row.runtime)}"]
-    if row.accuracy is not None:
-        parts.append(f"{percent(row.accuracy)} % {metric_name(row.metric)}")
-    if row.drop_points is not None:
-        parts.append(f"drop {points(row.drop_points)} points")
-    if row.size_kib is not None:
-        parts.append(f"{significant(row.size_kib)} KiB")
-    if row.p50_ms is not None:
-        parts.append(f"{significant(row.p50_ms)} ms median ({place(row)})")
-    else:
-        parts.append("latency not measured")
-    return ", ".join([*parts, row.verdict])
-
-
-def pictures(report: Report) -> tuple[tuple[str, str], ...]:
+def pictures(report: Report) -> tuple[Chart, ...]:
     """The picture for an HTML page.
 
     Returns:
-        (target, inline SVG) for every target that has a point; each point carries its own tooltip.
+        One for every target that has a point, and a wide twin for desktops where there is one such target.
     """
     table = rows(report)
-    found: list[tuple[str, str]] = []
+    drawn = [(target, drawable(table, target.name)) for target in report.targets]
+    drawn = [(target, points) for target, points in drawn if points]
+    forms = (("narrow", PANEL_INCHES), ("wide", WIDE_INCHES)) if len(drawn) == 1 else (("", PANEL_INCHES),)
     with svg.style():
-        for target in report.targets:
-            drawn = drawable(table, target.name)
-            if not drawn:
-                continue
-            figure = svg.new_figure(*PANEL_INCHES)
-            _draw(figure, report, [(figure.add_subplot(), target, drawn)])
-            label = f"Size against {report.metric} for {target.name}; the area of a point is its median latency"
-            tips = {f"result-{index}": tooltip(row) for index, row in enumerate(drawn)}
-            slug = svg.slug_of("picture", str(len(found)), target.name)
-            found.append((target.name, svg.inline(figure, slug=slug, label=label, points=tips)))
-    return tuple(found)
+        return tuple(
+            _panel(
+                report,
+                target,
+                points,
+                size,
+                form,
+                svg.slug_of("picture", *filter(None, [form]), str(index), target.name),
+            )
+            for index, (target, points) in enumerate(drawn)
+            for form, size in forms
+        )
+
+
+def _panel(
+    report: Report, target: Target, drawn: tuple[Row, ...], size: tuple[float, float], form: str, slug: str
+) -> Chart:
+    figure = svg.new_figure(*size)
+    axes = figure.add_subplot()
+    _draw(figure, report, [(axes, target, drawn)])
+    areas = _areas(drawn)
+    spots = [
+        spot_at(
+            figure,
+            axes,
+            f"{slug}-result-{index}",
+            title_of(row),
+            facts_of(row, shown_latency(target, row.artifact, row.runtime)),
+            x=row.size_kib or 0.0,
+            y=100 * (row.accuracy or 0.0),
+            reach=math.sqrt(areas[index] / math.pi),
+        )
+        for index, row in enumerate(drawn)
+    ]
+    label = f"Size against {report.metric} for {target.name}; the area of a point is its median latency"
+    # As they are drawn: the small ones last, so that they can be met where they lie on large ones.
+    ordered = apart(sorted(spots, key=lambda spot: -spot.width))
+    return Chart(target.name, svg.inline(figure, slug=slug, label=label), tuple(ordered), width=form)
 
 
 def write_picture(report: Report, path: Path) -> None:
@@ -118,11 +132,10 @@ def _draw(figure: "Figure", report: Report, panels: "list[tuple[Axes, Target, tu
         _limits(axes, target)
         _points(axes, drawn, chosen[target.name])
     # Labels are placed by pixels, so the layout of the whole figure has to be settled before the first one.
-    figure.draw_without_rendering()
+    svg.settle(figure)
     scale = figure.dpi / 72
     for axes, target, drawn in panels:
         _labels(axes, target, drawn, chosen[target.name], scale)
-    figure.set_layout_engine("none")
 
 
 def _points(axes: "Axes", drawn: tuple[Row, ...], chosen: Row | None) -> None:
@@ -143,7 +156,6 @@ def _points(axes: "Axes", drawn: tuple[Row, ...], chosen: Row | None) -> None:
             linestyle="solid" if solid else (0, (2, 1.5)),
             alpha=0.9,
             zorder=3,
-            gid=f"result-{index}",
         )
 
 

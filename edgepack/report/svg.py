@@ -1,7 +1,7 @@
 """How does a matplotlib figure become an inline SVG: small, always the same, for eye, hand and ear?"""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from html import escape
 from io import BytesIO
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 INK, MUTED, LINE, SURFACE = "#1c2024", "#5f6671", "#d9dde2", "#ffffff"
 OK, FAILED = "#00795a", "#b8420c"
 BAND = "#e2f1ec"
+DPI = 72
+"""Of the figures before they are saved: a pixel is then a unit of the SVG, and places in it can be told."""
 # Okabe and Ito's palette, darkened where a thin line on white needs it; told apart with any colour vision.
 SERIES = ("#0a6fb3", "#d98a00", "#0b8f6c", "#b5568f", "#4f9fd0", "#7d6b00")
 VARIABLES = {
@@ -70,12 +72,19 @@ def new_figure(width_inches: float, height_inches: float, *, background: str = "
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width_inches, height_inches), layout="constrained", facecolor=background)
+    size = (width_inches, height_inches)
+    figure = Figure(figsize=size, dpi=DPI, layout="constrained", facecolor=background)
     FigureCanvasAgg(figure)
     return figure
 
 
-def inline(figure: "Figure", *, slug: str, label: str, points: Mapping[str, str]) -> str:
+def settle(figure: "Figure") -> None:
+    """Lay a figure out as it will be drawn, so that places in it can be asked for; nothing moves afterwards."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+
+
+def inline(figure: "Figure", *, slug: str, label: str) -> str:
     """Render a figure for an HTML page.
 
     Colours become the page's CSS variables, so that the chart follows light and dark; text stays text.
@@ -84,7 +93,6 @@ def inline(figure: "Figure", *, slug: str, label: str, points: Mapping[str, str]
         figure: Drawn inside `style()`.
         slug: Unique in the page; all ids of the SVG begin with it.
         label: What the whole picture shows, for those who cannot see it.
-        points: A tooltip for each group id (matplotlib's gid) that stands for one result.
 
     Returns:
         An `<svg>` element.
@@ -99,7 +107,7 @@ def inline(figure: "Figure", *, slug: str, label: str, points: Mapping[str, str]
     svg = svg[svg.index("<svg") :]
     box = re.search(r'viewBox="([^"]+)"', svg)
     view = box.group(1) if box else ""
-    opening = f'<svg class="chart" viewBox="{view}" role="group" aria-label="{escape(label)}">'
+    opening = f'<svg class="chart" viewBox="{view}" role="img" aria-label="{escape(label)}">'
     svg = opening + svg[svg.index(">") + 1 :]
     svg = re.sub(r"<!--.*?-->\n?", "", svg, flags=re.DOTALL)
     svg = svg.replace("xlink:href=", "href=")
@@ -108,12 +116,7 @@ def inline(figure: "Figure", *, slug: str, label: str, points: Mapping[str, str]
     svg = re.sub(r"font: (\w+) ([\d.]+px) [^;\"]+", r"font-weight: \1; font-size: \2", svg)
     for colour, variable in VARIABLES.items():
         svg = svg.replace(colour, f"var(--{variable})")
-    svg = re.sub(r'(\bid="|\bhref="#|url\(#)', rf"\g<1>{slug}-", svg)
-    for gid, text in points.items():
-        tip = escape(text)
-        group = f'<g id="{slug}-{gid}" class="point" role="img" aria-label="{tip}"><title>{tip}</title>'
-        svg = svg.replace(f'<g id="{slug}-{gid}">', group)
-    return svg
+    return re.sub(r'(\bid="|\bhref="#|url\(#)', rf"\g<1>{slug}-", svg)
 
 
 def slug_of(*parts: str) -> str:

@@ -21,8 +21,9 @@ PORT = 8000
 class Clients:
     """Threads that ask; every second one keeps its connection for as long as the server does."""
 
-    def __init__(self, service: str, path: str, body: str, expected: list[list[float]]) -> None:
+    def __init__(self, service: str, path: str, body: str, token: str, expected: list[list[float]]) -> None:
         self.service, self.path, self.body, self.expected = service, path, body, expected
+        self.headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
         self.lock = threading.Lock()
         self.answers = [0] * len(expected)
         self.failures: list[str] = []
@@ -60,7 +61,7 @@ class Clients:
 
     def ask(self, connection: http.client.HTTPConnection) -> int:
         """Which version answered."""
-        connection.request("POST", self.path, self.body, {"Content-Type": "application/json"})
+        connection.request("POST", self.path, self.body, self.headers)
         response = connection.getresponse()
         content = response.read()
         if response.status != 200:

@@ -25,6 +25,7 @@ MANY = 200
 WAIT_S = 150
 STACK, CLIENTS = "edgepack-test", "edgepack-test-clients"
 OLD, NEW = 0, 1
+TOKEN = "a-token-of-the-tests-clients"
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +92,7 @@ def asked(swarm: Any, base_image: str, versions: list[tuple[Path, str]]) -> Iter
     wanted = {
         "service": f"{STACK}_tiny",
         "path": "/v2/models/tiny/infer",
+        "token": TOKEN,
         "body": json.dumps({"inputs": [tensor]}),
         "expected": [_answer(folder, row) for folder, _ in versions],
     }
@@ -136,9 +138,16 @@ def test_an_update_under_load_loses_no_request(
         begun = time.monotonic()
         folder, tag = versions[number]
         wanted = deployment.Options(
-            image=tag, kinds=("compose",), name="tiny", replicas=COPIES, max_replicas=COPIES, port=port
+            image=tag,
+            kinds=("compose",),
+            name="tiny",
+            replicas=COPIES,
+            max_replicas=COPIES,
+            port=port,
+            tokens="tiny-tokens",
         )
         deployment.deploy(folder, tmp_path, wanted)
+        (tmp_path / "compose" / "tiny-tokens").write_text(f"{TOKEN}\n")
         file = str(tmp_path / "compose" / "compose.yaml")
         _docker("stack", "deploy", "--resolve-image", "never", "--compose-file", file, STACK)
         _until(lambda: _running(swarm, tag) == COPIES and _updated(swarm), WAIT_S)
@@ -147,6 +156,7 @@ def test_an_update_under_load_loses_no_request(
     port = _free_port()
     started_s = deploy(OLD)
     _check_rights(swarm)
+    _check_token(swarm)
     _until(lambda: asked()["answers"][OLD] > MANY or bool(asked()["failures"]), 60)
     assert asked()["answers"][NEW] == 0
     updated_s = deploy(NEW)
@@ -172,6 +182,17 @@ def _check_rights(client: Any) -> None:
         assert container.attrs["Config"]["User"] == "65532:65532"
         assert host["Memory"] == 256 * 2**20
         assert host["NanoCpus"] == 2 * 10**9
+
+
+def _check_token(client: Any) -> None:
+    """Without its token the service tells nothing but its health."""
+    code = (
+        "import urllib.error, urllib.request\n"
+        "for path in ('/v2/health/live', '/v2/models/tiny'):\n"
+        "    try: print(urllib.request.urlopen('http://127.0.0.1:8000' + path).status)\n"
+        "    except urllib.error.HTTPError as error: print(error.code)\n"
+    )
+    assert _containers(client)[0].exec_run(["python3", "-c", code]).output.split() == [b"200", b"401"]
 
 
 def _containers(client: Any) -> list[Any]:

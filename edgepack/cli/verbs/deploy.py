@@ -29,6 +29,10 @@ def command(
         int | None, typer.Option(min=16, help="Memory of one replica, MiB, instead of what was measured.")
     ] = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port that Compose and Swarm publish.")] = 8000,
+    tokens: Annotated[
+        str | None, typer.Option(help="Name of a secret with tokens, one a line; clients must show one.")
+    ] = None,
+    tls: Annotated[str | None, typer.Option(help="Name of a secret with certificate and key; serve HTTPS.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Write Compose, Kubernetes, KServe, EKS, AKS and GKE files, or a Triton model repository."""
@@ -50,6 +54,8 @@ def command(
         node_pool=node_pool,
         memory_mib=memory_mib,
         port=port,
+        tokens=tokens,
+        tls=tls,
     )
     with explain_os_errors(place):
         document = deployment.deploy(folder, place, options)

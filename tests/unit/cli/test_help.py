@@ -12,6 +12,7 @@ import pytest
 LIMIT = 1.5
 HEAVY = {"tensorflow", "tf_keras", "numpy", "pydantic", "rich", "docker", "onnx", "onnxruntime", "matplotlib", "ruamel"}
 VERBS = (
+    "init",
     "run",
     "plan",
     "lr-find",

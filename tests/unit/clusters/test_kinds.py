@@ -15,6 +15,7 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
 from edgepack import extensions
+from edgepack.errors import RecipeError
 
 Deploy = Callable[..., Path]
 TARGETS = ("linux-amd64-cpu", "linux-arm64-cpu", "nvidia-gpu")
@@ -72,6 +73,45 @@ def test_a_wrong_field_would_be_found(deploy: Deploy) -> None:
     document["spec"]["template"]["spec"]["containers"][0]["startupProb"] = {}
     with pytest.raises(kubernetes_validate.ValidationError):
         validate(document)
+
+
+def test_secrets_reach_the_server_by_files_and_probes_speak_tls(deploy: Deploy) -> None:
+    out = deploy(tokens="some-tokens", tls="some-tls")
+    document = objects(out / "kubernetes")["Deployment"]
+    validate(document)
+    template = document["spec"]["template"]
+    (container,) = template["spec"]["containers"]
+    assert container["args"][-6:] == [
+        "--token-file", "/secrets/tokens/tokens",
+        "--tls-cert", "/secrets/tls/tls.crt", "--tls-key", "/secrets/tls/tls.key",
+    ]  # fmt: skip
+    volumes = {volume["name"]: volume["secret"] for volume in template["spec"]["volumes"] if "secret" in volume}
+    assert volumes == {"tokens": {"secretName": "some-tokens"}, "tls": {"secretName": "some-tls"}}
+    mounts = {mount["name"]: (mount["mountPath"], mount.get("readOnly")) for mount in container["volumeMounts"]}
+    assert (mounts["tokens"], mounts["tls"]) == (("/secrets/tokens", True), ("/secrets/tls", True))
+    probes = [container[f"{name}Probe"]["httpGet"]["scheme"] for name in ("startup", "liveness", "readiness")]
+    assert probes == ["HTTPS"] * 3
+    assert template["metadata"]["annotations"]["prometheus.io/scheme"] == "https"
+    stack = read(out / "compose" / "compose.yaml")
+    assert {name: given["file"] for name, given in stack["secrets"].items()} == {
+        "some-tokens": "./some-tokens", "some-tls-crt": "./some-tls.crt", "some-tls-key": "./some-tls.key",
+    }  # fmt: skip
+    (service,) = stack["services"].values()
+    assert [(given["source"], given["target"], given["uid"], given["mode"]) for given in service["secrets"]] == [
+        ("some-tokens", "/secrets/tokens/tokens", "65532", 0o400),
+        ("some-tls-crt", "/secrets/tls/tls.crt", "65532", 0o400),
+        ("some-tls-key", "/secrets/tls/tls.key", "65532", 0o400),
+    ]
+    assert not (out / "kserve").exists()
+
+
+def test_without_secrets_none_is_mounted(deploy: Deploy) -> None:
+    out = deploy()
+    pod = objects(out / "kubernetes")["Deployment"]["spec"]["template"]["spec"]
+    assert [volume["name"] for volume in pod["volumes"]] == ["shm"]
+    assert "secrets" not in read(out / "compose" / "compose.yaml")
+    with pytest.raises(RecipeError, match="--tokens expected at most 40 small letters"):
+        deploy("nvidia-gpu", tokens="Some_Tokens")
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -419,3 +419,43 @@ def add_unbuilt(run: Path) -> Path:
         | {"status": "context only", "reason": "no container engine answers", "size_mib": None, "layers": []},
     )
     return run / target
+
+
+def device_document(name: str, address: str, *, simulated: bool = False, factor: float = 1.0) -> Document:
+    """What the runner says on another device, with everything that a measurement may tell."""
+    document = bench_document(FILES[:2], machine="aarch64", factor=factor)
+    document["device"] = {"name": name, "address": address, "simulated": simulated}
+    document["protocol"] |= {"quick": simulated, "clock": "instructions" if simulated else "wall"}
+    flags = [
+        {"kind": "throttling", "text": "the frequency fell from 1800 to 1200 MHz while it ran"},
+        {"kind": "simulated", "text": "instructions were counted on a virtual board; this is no time of a device"},
+    ]
+    for index, result in enumerate(document["results"]):
+        p50 = result["latency_ms"]["p50"]
+        state = {
+            "governor": "ondemand",
+            "frequency_khz": 1_800_000,
+            "temperature_c": 51.5,
+            "load_average": [0.2, 0.1, 0.0],
+        }
+        result |= {
+            "interval_ms": {
+                "p50": [0.98 * p50, 1.03 * p50],
+                "p90": [1.1 * p50, 1.3 * p50],
+                "p99": [1.5 * p50, 2 * p50],
+            },
+            "windows": [{"p50_ms": p50, "runs": 500}, {"p50_ms": 1.01 * p50, "runs": 500}],
+            "stable": index == 0,
+            "flags": [flags[1]] if simulated else [flags[0]] * (index == 1),
+            "machine": {"before": state, "after": state | {"frequency_khz": 1_200_000, "temperature_c": 71.0}},
+            "energy_mj": None if simulated else 0.42,
+            "nodes": {"total": 10, "by": {"XNNPACK": 9, "LiteRT": 1}},
+        }
+    return document
+
+
+def add_devices(run: Path) -> None:
+    """Add what a real board and a virtual one measured for the arm64 target."""
+    folder = run / "linux-arm64-cpu" / "devices"
+    put(folder / "field-board.json", device_document("field-board", "ssh://field-board", factor=6))
+    put(folder / "board.json", device_document("board", "board", simulated=True, factor=40))

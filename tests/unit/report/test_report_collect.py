@@ -8,7 +8,7 @@ import pytest
 
 from edgepack.errors import MissingError
 from edgepack.report import collect, rows
-from edgepack.report.collect_latency import percentiles_ms
+from edgepack.report.collect_measurement import percentiles_ms
 from edgepack.report.schema import Report
 
 TARGET = "linux-amd64-cpu"

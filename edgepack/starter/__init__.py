@@ -1,0 +1,1 @@
+"""How does a first recipe come from a model, some samples and a few answers?"""
