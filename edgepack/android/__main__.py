@@ -62,10 +62,19 @@ def _bench(args: argparse.Namespace) -> dict[str, Any]:
     settings = address.settings(subjects.of_target(what), options)
     if "benchmark_model" not in options:
         settings = replace(settings, benchmark_model=args.benchmark_model)
-    protocol = measure.Protocol(args.warmup_s, args.min_runs, args.min_time_s, args.max_time_s, args.quick)
+    protocol = measure.Protocol(
+        args.warmup_s, args.min_runs, args.min_time_s, args.max_time_s, args.quick, args.processes
+    )
     adb = Adb(serial)
     say = _quiet if args.quiet else _say
     return measure.bench(adb, found, settings, protocol, address=f"adb://{adb.serial}", say=say)
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"got {text}; expected at least 1")
+    return value
 
 
 def _say(text: str) -> None:
@@ -90,11 +99,12 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--file", type=Path, help="a .tflite file without a bundle")
     bench.add_argument("--artifact", action="append", default=[], metavar="FILE", help="only this file; repeatable")
     bench.add_argument("--runtime", help="litert, which is the only one")
-    bench.add_argument("--threads", type=int, help="threads of one inference (the manifest's number)")
+    bench.add_argument("--threads", type=_positive, help="threads of one inference (the manifest's number)")
     bench.add_argument("--warmup-s", type=float, default=1.0, help="seconds before inferences count (%(default)s)")
-    bench.add_argument("--min-runs", type=int, default=50, help="inferences at least (%(default)s)")
+    bench.add_argument("--min-runs", type=_positive, default=50, help="inferences at least (%(default)s)")
     bench.add_argument("--min-time-s", type=float, default=10.0, help="seconds of timing at least (%(default)s)")
     bench.add_argument("--max-time-s", type=float, default=60.0, help="seconds of timing at most (%(default)s)")
+    bench.add_argument("--processes", type=_positive, default=1, help="starts of the program at least (%(default)s)")
     bench.add_argument("--quick", action="store_true", help="one run that shows that measuring works, marked as such")
     bench.add_argument("--quiet", action="store_true", help="say nothing on standard error but what is wrong")
     return parser

@@ -1,17 +1,16 @@
 """What do several runs of ``benchmark_model`` over one file say together?"""
 
 import math
-import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from edgepack.runner import statistics
 
 from .facts import THROTTLING
 from .output import Output
 
 UNSTABLE_SHARE = 0.05
 """Runs whose typical times are further apart than this do not tell one figure."""
-STUDENT = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}
-"""Student's t for 95 %, both sides, by the number of runs."""
 LOWERED_SHARE = 0.1
 """A limit of the frequency that fell by more than this was taken away by Android, for heat or for the battery."""
 
@@ -60,6 +59,24 @@ def windows(outputs: Sequence[Output]) -> list[dict[str, Any]]:
     ]
 
 
+def processes(outputs: Sequence[Output]) -> list[dict[str, Any]] | None:
+    """Each run as a baseline takes it, see `edgepack.baseline`; None where the program tells no medians."""
+    found = windows(outputs)
+    if any(window["p50_ms"] is None for window in found):
+        return None
+    return [
+        {
+            "p50_ms": window["p50_ms"],
+            "runs": window["runs"],
+            "load_ms": output.init_us / 1e3,
+            "first_inference_ms": None if output.first_us is None else output.first_us / 1e3,
+            "reference_ms": None,
+            "stable": None,
+        }
+        for window, output in zip(found, outputs, strict=True)
+    ]
+
+
 def typical_ms(outputs: Sequence[Output]) -> list[float]:
     """The median of each run where all have one, else the mean of each."""
     found = windows(outputs)
@@ -71,11 +88,10 @@ def interval_ms(outputs: Sequence[Output]) -> dict[str, list[float] | None]:
     """Confidence interval (95 %) of p50, from how the runs, each of them a process of its own, differ."""
     medians = [output.inference.median_us for output in outputs]
     known = [value / 1e3 for value in medians if value is not None]
-    if len(known) < len(medians) or len(known) not in STUDENT:
+    if len(known) < len(medians) or len(known) < 2:
         return {"p50": None, "p90": None, "p99": None}
-    half = STUDENT[len(known)] * statistics.stdev(known) / math.sqrt(len(known))
-    middle = sum(known) / len(known)
-    return {"p50": [max(0.0, middle - half), middle + half], "p90": None, "p99": None}
+    _, low, high = statistics.mean_interval(known, level=statistics.LEVEL)
+    return {"p50": [max(0.0, low), high], "p90": None, "p99": None}
 
 
 def spread(outputs: Sequence[Output]) -> float | None:

@@ -22,6 +22,9 @@ PROPERTIES = {
 THROTTLING = 1
 """Android's thermal status from which on it slows its processors: 0 is none, 1 light, 6 shutdown."""
 
+ZONES = r"cpu|soc[_-]|^(big|mid|little)\b|tsens"
+"""Names of the kernel's zones that are the processor's; ``soc`` alone may be the battery's state of charge."""
+
 # One round trip each: a phone on a slow network takes tenths of a second for one.
 IDENTITY = "\n".join(
     [
@@ -167,7 +170,7 @@ def parse_state(text: str, cores: Sequence[int]) -> dict[str, Any]:
                 described[int(number)] = rest if len(rest) == 4 else None
         elif key == "zone":
             name, _, degrees = value.rpartition(" ")
-            zones[f"{name}#{len(zones)}"] = _integer(degrees)
+            zones[f"{name} {len(zones)}"] = _integer(degrees)
         elif key == "load":
             load = [float(word) for word in value.split()[:3] if re.fullmatch(r"\d+\.\d+", word)] or None
     known = {core: rest for core, rest in described.items() if rest}
@@ -188,12 +191,43 @@ def parse_state(text: str, cores: Sequence[int]) -> dict[str, Any]:
     }
 
 
+def environment(phone: Phone, start: Mapping[str, Any]) -> dict[str, Any]:
+    """A phone as the runner describes a machine, with what only phones have besides.
+
+    Args:
+        phone: What it is.
+        start: Its state when the measurement began.
+    """
+    memory = [int(word) for word in (phone.about.get("memory") or "").split() if word.isdecimal()]
+    return {
+        "cpu": phone.about.get("soc") or phone.about.get("board"),
+        "machine_model": phone.name,
+        "cores": len(phone.highest_khz) or None,
+        "machine": phone.about.get("machine"),
+        "kernel": phone.about.get("kernel"),
+        "python": None,
+        "numpy": None,
+        "governor": start["governor"],
+        "frequency_khz": {"current": start["frequency_khz"], "min": None, "max": start["frequency_limit_khz"]},
+        "memory_mib": memory[0] // 1024 if memory else None,
+        "memory_available_mib": None,
+        "load_average": start["load_average"],
+        "container": False,
+        "emulated": phone.emulated,
+        "android": phone.about.get("android"),
+        "api_level": phone.about.get("api_level"),
+        "abis": list(phone.abis),
+        "build": phone.about.get("build"),
+        "highest_khz": {str(core): frequency for core, frequency in phone.highest_khz.items()},
+    }
+
+
 def _temperature(zones: Mapping[str, int | None], thermalservice: str) -> float | None:
     """The warmest processor, by the kernel's zones or Android's own service."""
     found = [
         value / 1000 if abs(value) > 1000 else float(value)
         for name, value in zones.items()
-        if value is not None and re.search(r"cpu|soc|big|mtktscpu|tsens", name, re.IGNORECASE)
+        if value is not None and re.search(ZONES, name, re.IGNORECASE)
     ]
     if not found:
         rows = re.findall(r"Temperature\{mValue=(-?[\d.]+), mType=0\b", thermalservice)  # 0 is the processor

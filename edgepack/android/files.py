@@ -120,6 +120,18 @@ def check_program(path: Path, sha256: str | None, abis: Sequence[str]) -> str:
     return found
 
 
+def check_library(given: str) -> Path:
+    """A shared object that the program loads, on this machine.
+
+    Raises:
+        AbsentError: There is none.
+    """
+    path = Path(given).expanduser()
+    if not path.is_file():
+        raise AbsentError(f"there is no library {path} for the phone", fix="correct android.libraries in the target")
+    return path
+
+
 def instruction_set(path: Path) -> str | None:
     """Android's name for the processor that a program is for; None for a script.
 

@@ -5,6 +5,7 @@ of its own with its own warm-up, and how they differ says how sure the figures a
 says where the time goes.
 """
 
+import statistics
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,8 +18,9 @@ from . import combine, facts, output, program
 from .adb import Adb
 from .address import Settings
 from .errors import ProgramError
-from .files import FOLDER, Store, check_program
+from .files import Store, check_library, check_program
 from .subjects import Subject
+from .turns import turn
 
 SCHEMA = "edgepack.latency/1"
 PROGRAM = "benchmark_model"
@@ -38,11 +40,12 @@ class Protocol:
     min_time_s: float = 10.0
     max_time_s: float = 60.0
     quick: bool = False
+    processes: int = 1
 
     @property
     def runs(self) -> int:
-        """How often the program is started."""
-        return 1 if self.quick else WINDOWS
+        """How often the program is started: more often than once, unless it only has to show that it works."""
+        return self.processes if self.quick else max(self.processes, WINDOWS)
 
     @property
     def each(self) -> program.Length:
@@ -110,36 +113,39 @@ def bench(
         AndroidError: The phone was lost, or cannot run the program.
         AbsentError: The program is not there, or the phone has no room.
     """
-    phone = facts.identify(adb)
-    sha256 = check_program(settings.program, settings.sha256, phone.abis)
-    cores = facts.chosen_cores(phone, settings.cores)
-    store = Store(adb, hashes="sha256sum" in phone.tools)
-    say(f"looking at what {phone.name} has")
-    remote = store.put(settings.program, PROGRAM, executable=True)
-    for library in settings.libraries:
-        store.put(Path(library).expanduser(), Path(library).name)
-    start = facts.state(adb, cores)
-    with tempfile.TemporaryDirectory(prefix="edgepack-") as folder:
-        measuring = _Bench(adb, phone, store, settings, protocol, remote, sha256, cores, Path(folder))
-        results = []
-        for subject in found:
-            say(f"measuring {subject.entry.name} on {phone.name}")
-            results.append(_result(measuring, subject))
+    with turn(adb.serial, say):
+        phone = facts.identify(adb)
+        sha256 = check_program(settings.program, settings.sha256, phone.abis)
+        cores = facts.chosen_cores(phone, settings.cores)
+        store = Store(adb, hashes="sha256sum" in phone.tools)
+        say(f"looking at what {phone.name} has")
+        remote = store.put(settings.program, PROGRAM, executable=True)
+        for library in settings.libraries:
+            store.put(check_library(library), Path(library).name)
+        start = facts.state(adb, cores)
+        with tempfile.TemporaryDirectory(prefix="edgepack-") as folder:
+            measuring = _Bench(adb, phone, store, settings, protocol, remote, sha256, cores, Path(folder))
+            results = []
+            for subject in found:
+                say(f"measuring {subject.entry.name} on {phone.name}")
+                results.append(_result(measuring, subject))
     return {
         "schema": SCHEMA,
         "device": {"address": address, "name": phone.name, "simulated": False},
         "protocol": {
             "threads": max((subject.entry.threads for subject in found), default=1),
             **asdict(protocol),
-            "windows": protocol.runs,
+            "processes": protocol.runs,
             "clock": "wall",
             "timed": "benchmark_model's call of the interpreter, inputs set before it, outputs not read",
             "percentiles": combine.PERCENTILES,
+            "intervals": "95%, Student's t over the runs' medians",
+            "stable": f"the runs lie within {combine.UNSTABLE_SHARE:.0%} of one another",
             "input": _input(found, results),
             "delegate": settings.delegate,
             "cores": list(cores) or None,
         },
-        "environment": _environment(phone, start),
+        "environment": facts.environment(phone, start),
         "results": results,
     }
 
@@ -163,8 +169,8 @@ def _result(measuring: _Bench, subject: Subject) -> dict[str, Any]:
 
 _MEASURED = (
     "runtime_version", "details", "import_ms", "load_ms", "first_inference_ms", "latency_ms", "interval_ms", "windows",
-    "stable", "flags", "machine", "energy_mj", "nodes", "runs", "warmup_runs", "samples_ns", "samples_stride",
-    "peak_rss_mib",
+    "stable", "flags", "machine", "energy_mj", "energy_source", "nodes", "processes", "reference_ms", "elapsed_s",
+    "runs", "warmup_runs", "samples_ns", "samples_stride", "peak_rss_mib",
 )  # fmt: skip
 
 
@@ -184,14 +190,15 @@ def _measured(measuring: _Bench, subject: Subject) -> dict[str, Any]:
     outputs = [found for found, _ in runs]
     first = outputs[0]
     apart = combine.spread(outputs)
+    cold = [found.first_us for found in outputs if found.first_us is not None]
     peak_mib, operators = _profile(measuring, model, subject, samples)
     return {
         "runtime_version": None,
         "details": {**_details(measuring, first, samples, [text for _, text in runs]), "operators": operators},
         "reason": program.fell_back(measuring.settings.delegate, first.applied, first.ignored),
         "import_ms": None,
-        "load_ms": first.init_us / 1e3,
-        "first_inference_ms": None if first.first_us is None else first.first_us / 1e3,
+        "load_ms": statistics.median(found.init_us for found in outputs) / 1e3,
+        "first_inference_ms": statistics.median(cold) / 1e3 if cold else None,
         "latency_ms": combine.latency_ms(outputs),
         "interval_ms": combine.interval_ms(outputs),
         "windows": combine.windows(outputs),
@@ -206,7 +213,11 @@ def _measured(measuring: _Bench, subject: Subject) -> dict[str, Any]:
         ),
         "machine": {"before": before, "after": after},
         "energy_mj": None,
+        "energy_source": None,
         "nodes": first.nodes,
+        "processes": combine.processes(outputs),
+        "reference_ms": None,
+        "elapsed_s": sum(found.inference.runs * found.inference.mean_us for found in outputs) / 1e6,
         "runs": sum(found.inference.runs for found in outputs),
         "warmup_runs": sum(found.warmup_runs for found in outputs),
         "samples_ns": [],
@@ -262,32 +273,6 @@ def _input(found: Sequence[Subject], results: Sequence[Mapping[str, Any]]) -> st
     if any(subject.entry.golden for subject in found):
         return "benchmark_model's own random numbers, as it takes no files (real samples were given)"
     return "benchmark_model's own random numbers"
-
-
-def _environment(phone: facts.Phone, start: Mapping[str, Any]) -> dict[str, Any]:
-    memory = [int(word) for word in (phone.about.get("memory") or "").split() if word.isdecimal()]
-    return {
-        "cpu": phone.about.get("soc") or phone.about.get("board"),
-        "machine_model": phone.name,
-        "cores": len(phone.highest_khz) or None,
-        "machine": phone.about.get("machine"),
-        "kernel": phone.about.get("kernel"),
-        "python": None,
-        "numpy": None,
-        "governor": start["governor"],
-        "frequency_khz": {"current": start["frequency_khz"], "min": None, "max": start["frequency_limit_khz"]},
-        "memory_mib": memory[0] // 1024 if memory else None,
-        "memory_available_mib": None,
-        "load_average": start["load_average"],
-        "container": False,
-        "emulated": phone.emulated,
-        "android": phone.about.get("android"),
-        "api_level": phone.about.get("api_level"),
-        "abis": list(phone.abis),
-        "build": phone.about.get("build"),
-        "highest_khz": {str(core): frequency for core, frequency in phone.highest_khz.items()},
-        "folder": str(FOLDER),
-    }
 
 
 def failed(document: Mapping[str, Any]) -> bool:

@@ -16,6 +16,8 @@ from .profile import Operator, operators
 
 SIGNALS = {4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL", 11: "SIGSEGV", 15: "SIGTERM"}
 NAMES = {"TfLiteXNNPackDelegate": "XNNPACK", "TfLiteGpuDelegateV2": "GPU", "TfLiteNnapiDelegate": "NNAPI"}
+OWN = "LiteRT"
+"""As the runner calls LiteRT's own kernels."""
 LAST_WORDS = 3
 LONGEST_WORDS = 200
 
@@ -104,9 +106,10 @@ class Output:
 
     @property
     def nodes(self) -> dict[str, object] | None:
-        """``total`` nodes of the graph and how many of them each delegate runs; None where the program does not say.
+        """``total`` nodes of the graph and who runs how many of them; None where the program does not say.
 
-        A delegate that is applied later counts the nodes that are left, of which the earlier one's are one each.
+        A delegate that is applied later counts the nodes that are left, of which the earlier one's are one each. What
+        none of them took is on LiteRT's own kernels.
         """
         totals = [item.total for item in self.taken[:1] if item.total is not None]
         if not totals or any(item.total is None for item in self.taken):
@@ -114,7 +117,8 @@ class Output:
         by: dict[str, int] = {}
         for item in self.taken:
             by[item.delegate] = by.get(item.delegate, 0) + item.nodes
-        return {"total": totals[0], "by": by} if sum(by.values()) <= totals[0] else None
+        rest = totals[0] - sum(by.values())
+        return {"total": totals[0], "by": {**by, **({OWN: rest} if rest else {})}} if rest >= 0 else None
 
 
 def parse(text: str, exit_code: int = 0) -> Output:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
@@ -92,9 +93,7 @@ class Phone:
         with _explained():
             found = subjects.subjects(what, artifacts=artifacts, runtime=runtime, threads=threads)
             settings = addresses.settings(subjects.of_target(what), self._options)
-            own = measure.Protocol(
-                protocol.warmup_s, protocol.min_runs, protocol.min_time_s, protocol.max_time_s, protocol.quick
-            )
+            own = measure.Protocol(**asdict(protocol))
             document = measure.bench(self._adb, found, settings, own, address=self.device.address, say=self.say)
         return document, DeviceError.exit_code if measure.failed(document) else 0
 

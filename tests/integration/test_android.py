@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
@@ -17,6 +18,9 @@ import pytest
 from adb_daemon import Daemon
 
 from edgepack import transports
+from edgepack.android import program as android_program
+from edgepack.android.adb import Adb
+from edgepack.android.errors import ProgramError
 from edgepack.errors import DeviceError, MissingError, RecipeError
 from edgepack.protocol import Protocol
 
@@ -70,7 +74,9 @@ def test_a_bundle_is_measured_with_its_own_samples_on_the_fast_cores(
         assert latency["p90"] is None and latency["p99"] is None
         low, high = result["interval_ms"]["p50"]
         assert low <= latency["p50"] <= high
-        assert result["nodes"]["by"] == {"XNNPACK": 2} and result["nodes"]["total"] > 2
+        total = result["nodes"]["total"]
+        assert result["nodes"]["by"] == {"XNNPACK": 2, "LiteRT": total - 2}
+        assert [process["p50_ms"] for process in result["processes"]] == [item["p50_ms"] for item in result["windows"]]
         assert result["peak_rss_mib"] == 12.5 and result["energy_mj"] is None
         assert [operator["type"] for operator in result["details"]["operators"]] == ["CONV_2D", "FULLY_CONNECTED"]
         state = result["machine"]["before"]
@@ -163,6 +169,14 @@ def test_a_phone_that_is_lost_in_mid_run_is_said_to_be(phone: Daemon, program: P
     assert caught.value.exit_code == 6 and "keep it awake" in caught.value.fix
     phone.cut = None
     assert measure(phone, digits_bundle / "model.int8.tflite", program)[1] == 0
+
+
+def test_a_program_that_hangs_is_ended_on_the_phone(phone: Daemon, server: phones.Server) -> None:
+    adb = Adb(phone.address)
+    begin_s = time.monotonic()
+    with pytest.raises(ProgramError, match="did not end within 1 s"):
+        android_program.run(adb, PurePosixPath("/bin/sleep"), ["50"], cores=(), timed=True, limit_s=1)
+    assert time.monotonic() - begin_s < 20
 
 
 def test_no_room_is_said(phone: Daemon, program: Path, digits_bundle: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from edgepack.android.combine import flags, interval_ms, latency_ms, spread, windows
+from edgepack.android.combine import flags, interval_ms, latency_ms, processes, spread, windows
 from edgepack.android.output import Output, Timing
 
 CALM = {"temperature_c": 40.0, "thermal_status": 0, "frequency_limit_khz": 2_800_000}
@@ -42,14 +42,21 @@ def test_an_old_program_has_no_percentiles() -> None:
     runs = [output([1000.0, 1100], median=False)] * 5
     assert [latency_ms(runs)[key] for key in ("p5", "p50", "p95")] == [None] * 3
     assert interval_ms(runs) == {"p50": None, "p90": None, "p99": None}
+    assert processes(runs) is None
     assert windows(runs)[0] == {"p50_ms": None, "mean_ms": 1.05, "runs": 2}
+
+
+def test_each_start_is_a_process_of_a_baseline() -> None:
+    found = processes([output([1000.0, 1100, 1200]), output([1050.0])]) or []
+    assert [process["p50_ms"] for process in found] == [1.1, 1.05]
+    assert [process["first_inference_ms"] for process in found] == [0.05, 0.05]
 
 
 def test_the_interval_is_students() -> None:
     medians = [1.0, 1.1, 0.9, 1.05, 0.95]
     low, high = interval_ms([output([value * 1000] * 3) for value in medians])["p50"] or []
-    half = 2.776 * statistics.stdev(medians) / math.sqrt(5)
-    assert (low, high) == pytest.approx((1 - half, 1 + half))
+    half = 2.776445 * statistics.stdev(medians) / math.sqrt(5)
+    assert (low, high) == pytest.approx((1 - half, 1 + half), rel=1e-5)
 
 
 def test_one_run_has_neither_interval_nor_spread() -> None:
