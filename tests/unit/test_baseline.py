@@ -19,6 +19,7 @@ FACTS |= {"emulated": False, "kernel": "Linux 6", "python": "3.12", "numpy": "2.
 def measured(
     p50_ms: list[float],
     *,
+    p10_ms: list[float] | None = None,
     reference_ms: float | None = 0.1,
     simulated: bool = False,
     facts: dict[str, Any] | None = None,
@@ -33,7 +34,11 @@ def measured(
         "threads": 1,
         "status": "ok",
         "processes": [
-            {"p50_ms": value, "reference_ms": reference_ms and reference_ms * (1 + number / 1000)}
+            {
+                "p50_ms": value,
+                "p10_ms": p10_ms and p10_ms[number],
+                "reference_ms": reference_ms and reference_ms * (1 + number / 1000),
+            }
             for number, value in enumerate(p50_ms)
         ],
         **changes,
@@ -103,6 +108,15 @@ def test_a_machine_that_became_slower_is_not_taken_for_the_model(tmp_path: Path)
     assert hidden.verdict == "cannot tell" and "faster than it was then" in hidden.note
     other = measured(times(1.15), reference_ms=0.115, facts={"numpy": "2.4"})
     assert judged(tmp_path, before, other).verdict == "slower"  # another numpy: its work says nothing
+
+
+def test_other_programs_make_some_inferences_slower_and_a_model_all(tmp_path: Path) -> None:
+    before = measured(STEADY, p10_ms=times(0.9))
+    busy = judged(tmp_path, before, measured(times(1.4), p10_ms=times(0.91)))
+    assert busy.verdict == "cannot tell"
+    assert "its fastest tenth takes 1.011 times as long: other programs are at work" in busy.sentence()
+    assert judged(tmp_path, before, measured(times(1.4), p10_ms=times(1.2))).verdict == "slower"
+    assert judged(tmp_path, before, measured(times(0.99), p10_ms=times(0.9))).verdict == "ok"
 
 
 @pytest.mark.parametrize(
