@@ -156,29 +156,29 @@ def judge(path: Path, document: Mapping[str, Any], *, fail_above: float) -> list
 
 
 def gate(
-    path: Path, measure: Callable[[], dict[str, Any]], *, fail_above: float
-) -> tuple[dict[str, Any], list[Judgement]]:
-    """Measure, judge, and measure again where that cannot tell: more processes make the interval narrower.
+    path: Path, first: Mapping[str, Any], again: Callable[[], Mapping[str, Any]], *, fail_above: float
+) -> list[Judgement]:
+    """Judge a measurement, and measure again where that cannot tell: more processes make the interval narrower.
 
     Args:
         path: The baseline.
-        measure: Makes a measurement of schema ``edgepack.latency/1``, of several processes.
+        first: A measurement of schema ``edgepack.latency/1``, of several processes.
+        again: Makes another one like it.
         fail_above: Share by which an artifact may be slower.
 
     Returns:
-        The first measurement, and what was found by all of them together.
+        What was found by all measurements together.
 
     Raises:
         MissingError, RecipeError: As `judge` does.
     """
-    first = measure()
     together, found = first, judge(path, first, fail_above=fail_above)
     for _ in range(AGAIN):
         if all(judgement.verdict != "cannot tell" for judgement in found):
             break
-        together = _together(together, measure())
+        together = _together(together, again())
         found = judge(path, together, fail_above=fail_above)
-    return first, found
+    return found
 
 
 def _together(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:

@@ -200,22 +200,24 @@ def test_a_share_without_a_percent_sign_is_not_guessed(text: str) -> None:
         baseline.share(text)
 
 
-def test_where_the_gate_cannot_tell_it_measures_more_processes(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("first", "limit", "verdict", "measured_again"),
+    [
+        ([1.0, 1.3, 1.0, 1.3, 1.0], 0.05, "slower", 1),
+        ([1.0, 1.3, 1.0, 1.3, 1.0], 0.18, "cannot tell", 2),
+        (times(1.25), 0.05, "slower", 0),
+    ],
+)
+def test_where_the_gate_cannot_tell_it_measures_more_processes(
+    tmp_path: Path, first: list[float], limit: float, verdict: str, measured_again: int
+) -> None:
     path = tmp_path / "baseline.json"
     baseline.save(path, [measured(STEADY)])
-    doubtful, clear = measured([1.0, 1.3, 1.0, 1.3, 1.0]), measured(times(1.25))
     made: list[dict[str, Any]] = []
 
-    def measure() -> dict[str, Any]:
-        made.append(doubtful if not made else clear)
+    def again() -> dict[str, Any]:
+        made.append(measured(times(1.25)))
         return made[-1]
 
-    document, (found,) = baseline.gate(path, measure, fail_above=0.05)
-    assert document == doubtful
-    assert (len(made), found.verdict) == (2, "slower")
-    made.clear()
-    _, (found,) = baseline.gate(path, lambda: made.append(clear) or clear, fail_above=0.05)  # type: ignore[func-returns-value]
-    assert (len(made), found.verdict) == (1, "slower")
-    made.clear()
-    _, (found,) = baseline.gate(path, lambda: made.append(doubtful) or doubtful, fail_above=0.11)  # type: ignore[func-returns-value]
-    assert (len(made), found.verdict) == (3, "cannot tell")
+    (found,) = baseline.gate(path, measured(first), again, fail_above=limit)
+    assert (found.verdict, len(made)) == (verdict, measured_again)
