@@ -184,7 +184,7 @@ def _row(result: dict[str, Any]) -> list[str]:
     times = (result["load_ms"], result["first_inference_ms"], latency["p50"], latency["p90"], latency["p99"])
     return [
         *known,
-        *(f"{value:.3f}" for value in times),
+        *("–" if value is None else f"{value:.3f}" for value in times),
         str(result["runs"]),
-        f"{result['peak_rss_mib']:.1f}",
+        "–" if result["peak_rss_mib"] is None else f"{result['peak_rss_mib']:.1f}",
     ]
