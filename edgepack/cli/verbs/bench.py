@@ -51,17 +51,24 @@ def command(
 
     with Progress(quiet=json) as progress:
         progress.started("bench", str(what))
-        document = measure(
-            what,
-            on=on,
-            protocol=replace(protocol, processes=number),
-            runtime=runtime,
-            threads=threads,
-            say=lambda text: progress.progress("bench", {"label": "bench", "text": text}),
-        )
+
+        def measured() -> dict[str, Any]:
+            return measure(
+                what,
+                on=on,
+                protocol=replace(protocol, processes=number),
+                runtime=runtime,
+                threads=threads,
+                say=lambda text: progress.progress("bench", {"label": "bench", "text": text}),
+            )
+
+        judgements: list[baselines.Judgement] = []
+        if baseline and not save_baseline:
+            document, judgements = baselines.gate(baseline, measured, fail_above=limit)
+        else:
+            document = measured()
     if history:
         histories.append(history, histories.entries(document, what))
-    judgements = [] if not baseline or save_baseline else baselines.judge(baseline, document, fail_above=limit)
     if judgements:
         document = {**document, "judgements": [judgement.to_dict() for judgement in judgements]}
     if json:
@@ -75,6 +82,10 @@ def command(
         for result in document["results"]:
             table.add_row(*_row(result))
         out.print(table)
+        for result in document["results"]:
+            # A phone's own program tells no p90 and no p99, and an old one no percentile at all.
+            if result["status"] == "ok" and result["latency_ms"]["p50"] is None:
+                out.print(f"{result['artifact']}: {result['latency_ms']['mean']:.3f} ms on average")
         if document["environment"].get("emulated"):
             out.print("measured under emulation: these times mean nothing")
         for judgement in judgements:
@@ -101,7 +112,7 @@ def _row(result: dict[str, Any]) -> list[str]:
     times = (result["load_ms"], result["first_inference_ms"], latency["p50"], latency["p90"], latency["p99"])
     return [
         *known,
-        *(f"{value:.3f}" for value in times),
+        *("–" if value is None else f"{value:.3f}" for value in times),
         str(result["runs"]),
-        f"{result['peak_rss_mib']:.1f}",
+        "–" if result["peak_rss_mib"] is None else f"{result['peak_rss_mib']:.1f}",
     ]
