@@ -66,6 +66,7 @@ RUN_ELSEWHERE = {
     r"docker (swarm|stack|service)\b": "tests/containers/test_swarm.py does it, and leaves no swarm behind",
     r"docker compose\b": "a plug-in that Debian's engine comes without; unit tests check the file",
     r"kubectl\b": "needs a cluster; unit tests check the files against the published schemas",
+    r"chromium\b": "the machine may have none; test_report_html.py looks at the page in it",
     r"tritonserver\b": "an image of many gigabytes; test_deploy.py runs the models as they are configured",
 }
 """Lines that no test here executes, as the beginning of the line, each with its reason."""
