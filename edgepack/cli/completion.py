@@ -4,13 +4,13 @@ import inspect
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from edgepack import extensions, resources
-
 ARTIFACTS = ("*.tflite", "*.onnx")
 
 
 def targets(incomplete: str) -> list[str]:
     """Names of targets, and files that may be some."""
+    from edgepack import resources
+
     shipped = (path.stem for path in resources.folder("targets").glob("*.yaml"))
     return _fitting([*shipped, *_here("*.yaml"), *_here("targets/*.yaml")], incomplete)
 
@@ -50,12 +50,12 @@ def models_and_recipes(incomplete: str) -> list[str]:
 
 def models_and_architectures(incomplete: str) -> list[str]:
     """What `edgepack init` takes for a model."""
-    return _fitting([*models(""), *extensions.names("edgepack.zoo")], incomplete)
+    return _fitting([*models(""), *_extensions("edgepack.zoo")], incomplete)
 
 
 def architectures(incomplete: str) -> list[str]:
     """Names of the zoo."""
-    return _fitting(extensions.names("edgepack.zoo"), incomplete)
+    return _fitting(_extensions("edgepack.zoo"), incomplete)
 
 
 def data(incomplete: str) -> list[str]:
@@ -71,22 +71,28 @@ def precisions(incomplete: str) -> list[str]:
 
 def formats(incomplete: str) -> list[str]:
     """Kinds of files."""
-    return _fitting(extensions.names("edgepack.formats"), incomplete)
+    return _fitting(_extensions("edgepack.formats"), incomplete)
 
 
 def runtimes(incomplete: str) -> list[str]:
     """Names of runtimes."""
-    return _fitting(extensions.names("edgepack.runner.sessions"), incomplete)
+    return _fitting(_extensions("edgepack.runner.sessions"), incomplete)
 
 
 def transports(incomplete: str) -> list[str]:
     """Ways to a device."""
-    return _fitting(extensions.names("edgepack.transports"), incomplete)
+    return _fitting(_extensions("edgepack.transports"), incomplete)
 
 
 def clusters(incomplete: str) -> list[str]:
     """Kinds of deployment."""
-    return _fitting(extensions.names("edgepack.clusters"), incomplete)
+    return _fitting(_extensions("edgepack.clusters"), incomplete)
+
+
+def _extensions(package: str) -> tuple[str, ...]:
+    from edgepack import extensions
+
+    return extensions.names(package)
 
 
 def _fitting(names: Sequence[str], incomplete: str) -> list[str]:
