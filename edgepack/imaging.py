@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgepack import bundle
-from edgepack.errors import BudgetError, EdgepackError, RecipeError
+from edgepack.errors import BudgetError, EdgepackError, MissingError, RecipeError
 from edgepack.store import code_digest, key_of, versions, write_json
 from edgepack.target import Image, Target
 from edgepack.verify import gates
@@ -95,8 +95,7 @@ def make(
         EdgepackError: The context could not be written, or the image could not be built.
     """
     wanted = of_target(target)
-    from edgepack.images import context, engine
-    from edgepack.images.layers import serving_needs, session_needs
+    from edgepack.images import base, context, engine, layers
 
     def say(text: str) -> None:
         progress({"label": "image", "text": text})
@@ -107,14 +106,24 @@ def make(
         {name: manifest["files"][name] for name in _model_files(manifest)},
         asdict(options),
         target.resolved(),
-        code_digest("images", "runner", "serving", "imaging"),
-        versions(*session_needs(target.runtimes)[0], *serving_needs(wanted.family, pictures=wanted.pictures)[0]),
+        code_digest("images", "runner", "serving", "android", "imaging"),
+        versions(
+            *layers.session_needs(target.runtimes)[0],
+            *layers.serving_needs(wanted.family, pictures=wanted.pictures)[0],
+        ),
         status.version is not None,
     )
     previous = read(folder)
     if not force and previous is not None and previous.get("key") == key and _still_there(previous):
         return True, _judge(previous, target)
     facts, failure = _base_facts(options, wanted.python, say) if status.version else (None, None)
+    lacking = layers.lacking(wanted.family, facts)
+    if lacking:
+        failure = MissingError(
+            f"the base image {options.base_image} has no {' and no '.join(lacking)}, which an image of the family "
+            f"{wanted.family} needs",
+            fix=f"make one that has: containers/base/build --with {lacking[0]}, then --base-image {base.WITH_ADB}",
+        )
     made = context.write(
         folder,
         family=wanted.family,

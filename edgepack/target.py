@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from edgepack import extensions, resources, yamlfile
+from edgepack.android import address
+from edgepack.android.errors import WordsError
 from edgepack.config import Config, Extension, validate
 from edgepack.contracts import FirmwareConfig, Precision
 from edgepack.errors import RecipeError
@@ -46,6 +48,30 @@ class Budgets(Config):
     latency_p90_ms: PositiveFloat | None = Field(None, description="slowest p90 latency per inference, milliseconds")
 
 
+class Android(Config):
+    """How phones of a target are measured through adb."""
+
+    benchmark_model: str = Field(
+        address.DEFAULT_PROGRAM, description="LiteRT's benchmark_model for the phone, on this machine; ~ = home folder"
+    )
+    sha256: str | None = Field(None, pattern=address.SHA256.pattern, description="its digest; absent = not checked")
+    delegate: Literal["cpu", "gpu", "nnapi", "npu"] = Field(
+        "cpu", description="what runs the model; cpu is XNNPACK, npu an accelerator of LiteRT 2"
+    )
+    accelerator: str | None = Field(None, description="of nnapi: its name of the device that is to be used")
+    libraries: tuple[str, ...] = Field((), description="shared objects that benchmark_model loads, on this machine")
+    cores: str = Field("big", description="big (those with the highest frequency), all, or a list such as 4-7")
+    arguments: tuple[str, ...] = Field((), description="more options for benchmark_model")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Android":
+        try:
+            address.settings(self.model_dump(), {})
+        except WordsError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+
 class Target(Config):
     """One class of device; the file name is the target's name."""
 
@@ -74,6 +100,7 @@ class Target(Config):
     firmware: Annotated[FirmwareConfig, Extension("edgepack.firmware", by="use")] | None = Field(
         None, description="source to be built into firmware; absent = none"
     )
+    android: Android | None = Field(None, description="how phones are measured; absent = by the defaults")
     budgets: Budgets = Field(default_factory=Budgets, description="limits; absent = no limit")
     name: str = Field("", description="filled in from the file name")
 

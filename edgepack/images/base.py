@@ -7,9 +7,13 @@ from typing import Any
 from edgepack.errors import MissingError
 from edgepack.images.leftovers import looking
 
+WITH_ADB = "edgepack/base:bookworm-adb"
+"""The base image that containers/base/build makes for phones."""
+
 FIX = (
     "check the name and the network, name another with --base-image, or make one from Debian packages: "
-    "containers/base/build, then --base-image edgepack/base:bookworm"
+    "containers/base/build, then --base-image edgepack/base:bookworm "
+    f"(for phones: containers/base/build --with adb, then --base-image {WITH_ADB})"
 )
 
 

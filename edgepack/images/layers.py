@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from edgepack import bundle as bundles
 from edgepack import resources
@@ -15,12 +16,21 @@ from edgepack.errors import MissingError, RecipeError
 from edgepack.images.archive import Entry, from_bytes, from_path
 from edgepack.images.records import SITE_PACKAGES
 
+if TYPE_CHECKING:
+    from edgepack.images.facts import Facts
+
 APP = "opt/edgepack/app/edgepack"
 OWN_LICENCE = "opt/edgepack/LICENSE"
 BUNDLE = "bundle"
 LICENCE = re.compile(r"(LICEN[CS]E|COPYING|NOTICE|AUTHORS)", re.IGNORECASE)
 SERVING = ("cpu", "gpu")
 """Families whose images serve as well as measure."""
+
+CODE = {"cpu": ("runner", "serving"), "gpu": ("runner", "serving"), "mobile": ("runner", "android")}
+"""Packages of edgepack that are in the images of a family; the runner in those of any other."""
+
+NEEDED_OF_BASE = {"mobile": ("adb",)}
+"""Debian packages without which the images of a family are of no use, and which only a base image can bring."""
 
 # What no package needs in order to run; RECORD would list files that are not there.
 NEVER = ("**/__pycache__", "**/tests", "*.pyi", "*.pyx", "*.pxd", "*.h", "*.hpp", "*.a", "*.dist-info/RECORD")
@@ -62,6 +72,14 @@ def serving_needs(family: str, *, pictures: bool = False) -> tuple[tuple[str, ..
     if not pictures:
         return serving.REQUIREMENTS, serving.EXCLUDE
     return (*serving.REQUIREMENTS, *decoder.REQUIREMENTS), (*serving.EXCLUDE, *decoder.EXCLUDE)
+
+
+def lacking(family: str, base: "Facts | None") -> tuple[str, ...]:
+    """What a base image would have to bring for a family and does not, by its own list of Debian packages."""
+    if base is None or base.debian is None:
+        return ()
+    has = {package.name for package in base.debian}
+    return tuple(name for name in NEEDED_OF_BASE.get(family, ()) if name not in has)
 
 
 def excluded(path: str, patterns: Iterable[str]) -> bool:
@@ -121,8 +139,8 @@ def refuse_doubles(packages: Mapping[str, Sequence[Entry]]) -> None:
 
 
 def runner_entries(family: str) -> Iterable[Entry]:
-    """The runner's own code and, where a family serves, that of serving, under their own names in edgepack."""
-    for package in ("runner", "serving") if family in SERVING else ("runner",):
+    """The code of edgepack that the images of a family run, under its own name."""
+    for package in CODE.get(family, ("runner",)):
         for path in (resources.PACKAGE / package).rglob("*.py"):
             yield from_path(path, f"{APP}/{path.relative_to(resources.PACKAGE).as_posix()}")
 

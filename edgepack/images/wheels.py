@@ -49,11 +49,12 @@ class Wheel:
     sha256: str
 
 
-def platform_tags(platform: str) -> tuple[str, ...]:
+def platform_tags(platform: str, glibc: int = NEWEST_GLIBC) -> tuple[str, ...]:
     """The wheel tags that a platform can load, newest first.
 
     Args:
         platform: `linux/amd64` or `linux/arm64`.
+        glibc: Minor version of its C library, 2.x.
 
     Raises:
         RecipeError: Any other platform.
@@ -64,7 +65,7 @@ def platform_tags(platform: str) -> tuple[str, ...]:
             f"images for the platform {platform!r} cannot be made; expected one of {', '.join(MACHINES)}",
             fix="name one of these as the target's platform, or with --platform",
         )
-    modern = [f"manylinux_2_{minor}" for minor in range(NEWEST_GLIBC, 16, -1)]
+    modern = [f"manylinux_2_{minor}" for minor in range(glibc, 16, -1)]
     return tuple(f"{tag}_{machine}" for tag in (*modern, *LEGACY_TAGS[machine]))
 
 
@@ -97,6 +98,7 @@ def resolve(
     python_version: str,
     cache: Path,
     progress: Callable[[str], None],
+    glibc: int = NEWEST_GLIBC,
 ) -> tuple[Wheel, ...]:
     """Bring the wheels of these distributions, in the versions installed here, into the cache.
 
@@ -109,6 +111,7 @@ def resolve(
         python_version: The base image's, such as `3.11`.
         cache: Folder that keeps the wheels; made when absent.
         progress: Called with one line for each download.
+        glibc: Minor version of the C library that the wheels must load with, 2.x.
 
     Returns:
         One wheel for each name, sorted by name.
@@ -117,7 +120,7 @@ def resolve(
         MissingError: A wheel is neither in the cache nor can be downloaded.
         RecipeError: The platform or the Python version is not known.
     """
-    platform_tags(platform)
+    tags = platform_tags(platform, glibc)
     abi(python_version)
     cache.mkdir(parents=True, exist_ok=True)
     wheels = []
@@ -127,7 +130,7 @@ def resolve(
         if version is None:
             twin = host_version(TWINS[name]) if name in TWINS else None
             candidates = (twin, None) if twin else (None,)
-        wheels.append(_first(name, candidates, platform, python_version, cache, progress))
+        wheels.append(_first(name, candidates, platform, tags, python_version, cache, progress))
     return tuple(wheels)
 
 
@@ -140,34 +143,35 @@ def _first(
     name: str,
     versions: Sequence[str | None],
     platform: str,
+    tags: Sequence[str],
     python_version: str,
     cache: Path,
     progress: Callable[[str], None],
 ) -> Wheel:
     """The first of these versions (None: the newest) that is cached or can be downloaded."""
     for version in versions:
-        found = _cached(name, version, platform, python_version, cache)
+        found = _cached(name, version, tags, python_version, cache)
         if found:
             return found
     said = ""
     for version in versions:
         wanted = f"{name}=={version}" if version else name
         progress(f"downloading {wanted} for {platform}, Python {python_version}")
-        said = _download(wanted, platform, python_version, cache)
-        found = _cached(name, version, platform, python_version, cache)
+        said = _download(wanted, tags, python_version, cache)
+        found = _cached(name, version, tags, python_version, cache)
         if found:
             return found
     wanted = f"{name}=={versions[0]}" if versions[0] else name
     raise MissingError(
-        f"the image needs a wheel of {wanted} for {platform} and CPython {python_version}; "
+        f"a wheel of {wanted} is needed for {platform} and CPython {python_version}; "
         f"it is not in {cache} and could not be downloaded (pip: {said})",
         fix=f"connect to a package index and try again, or put the .whl file into {cache}",
     )
 
 
-def _download(wanted: str, platform: str, python_version: str, cache: Path) -> str:
+def _download(wanted: str, tags: Sequence[str], python_version: str, cache: Path) -> str:
     """Download one wheel into the cache; returns pip's last line when it fails, else nothing."""
-    options = [option for tag in platform_tags(platform) for option in ("--platform", tag)]
+    options = [option for tag in tags for option in ("--platform", tag)]
     # Into a folder of its own first: a file under its final name is complete.
     with tempfile.TemporaryDirectory(dir=cache, prefix=".download-") as folder:
         done = proc.run(
@@ -192,9 +196,11 @@ def _record(path: Path, cache: Path) -> None:
     path.replace(cache / path.name)
 
 
-def _cached(name: str, version: str | None, platform: str, python_version: str, cache: Path) -> Wheel | None:
+def _cached(
+    name: str, version: str | None, fitting_tags: Sequence[str], python_version: str, cache: Path
+) -> Wheel | None:
     """The best wheel in the cache that fits and is intact, or None."""
-    tags = [*platform_tags(platform), "any"]
+    tags = [*fitting_tags, "any"]
     fitting = []
     for path in cache.glob("*.whl"):
         parts = path.stem.split("-")

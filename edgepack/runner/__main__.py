@@ -1,4 +1,4 @@
-"""What does `python3 -m edgepack.runner` do? Measure or verify a bundle, or ask it, and print one JSON document."""
+"""What does `python3 -m edgepack.runner` do? Measure, compare, verify or ask models, and print JSON."""
 
 import argparse
 import json
@@ -64,6 +64,20 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--processes", type=_positive, default=1, help="fresh processes for each artifact (%(default)s)")
     bench.add_argument("--quick", action="store_true", help="mark the results as made to show that measuring works")
     bench.set_defaults(verb=_bench)
+    compare = verbs.add_parser("compare", help="which of two models is faster, by how much?")
+    for side in "ab":
+        compare.add_argument(f"--{side}", type=Path, required=True, help="a model file, or a bundle's folder")
+        compare.add_argument(f"--{side}-artifact", metavar="FILE", help="which file of the bundle")
+        compare.add_argument(f"--{side}-runtime", help="the runtime; default: the first that fits")
+    compare.add_argument("--threads", type=_positive, help="threads of one inference (the manifest's number, or 1)")
+    compare.add_argument("--rounds", type=_positive, default=10, help="pairs of fresh processes (%(default)s)")
+    compare.add_argument("--turns", type=_positive, default=32, help="turns of each process in a round (%(default)s)")
+    compare.add_argument("--turn-s", type=float, default=0.01, help="seconds of a turn (%(default)s)")
+    compare.add_argument("--round-s", type=float, default=5.0, help="seconds of turns in a round (%(default)s)")
+    compare.add_argument("--warmup-s", type=float, default=0.3, help="seconds before the first turn (%(default)s)")
+    compare.add_argument("--start-timeout-s", type=float, default=120.0, help="seconds to load at most (%(default)s)")
+    compare.add_argument("--quick", action="store_true", help="mark the result as made to show that comparing works")
+    compare.set_defaults(verb=_compare)
     verify = verbs.add_parser("verify", parents=[shared], help="compare with the golden samples")
     verify.add_argument("--timeout-s", type=float, default=600.0, help="seconds for each artifact (%(default)s)")
     verify.set_defaults(verb=_verify)
@@ -91,13 +105,13 @@ def _bench(args: argparse.Namespace) -> tuple[dict[str, Any], int, str | None]:
     from .sampling import Protocol
 
     protocol = Protocol(
-        args.warmup_s,
-        args.min_runs,
-        args.min_time_s,
-        args.max_time_s,
-        args.start_timeout_s,
-        args.quick,
-        args.processes,
+        warmup_s=args.warmup_s,
+        min_runs=args.min_runs,
+        min_time_s=args.min_time_s,
+        max_time_s=args.max_time_s,
+        start_timeout_s=args.start_timeout_s,
+        quick=args.quick,
+        processes=args.processes,
     )
     if args.file is not None:
         entries = [bundle.bare(args.file, runtime=args.runtime, threads=args.threads)]
@@ -106,6 +120,23 @@ def _bench(args: argparse.Namespace) -> tuple[dict[str, Any], int, str | None]:
     document = measure.bench(entries, protocol)
     errors = [result for result in document["results"] if result["status"] == "error"]
     return document, EXIT_DEVICE if errors else 0, _complaint(errors)
+
+
+def _compare(args: argparse.Namespace) -> tuple[dict[str, Any], int, str | None]:
+    from . import bundle, compare
+
+    rounds = compare.Rounds(
+        rounds=args.rounds,
+        warmup_s=args.warmup_s,
+        turn_s=args.turn_s,
+        turns=args.turns,
+        round_s=args.round_s,
+        start_timeout_s=args.start_timeout_s,
+        quick=args.quick,
+    )
+    sides = [(args.a, args.a_artifact, args.a_runtime), (args.b, args.b_artifact, args.b_runtime)]
+    entries = [bundle.one(path, artifact=name, runtime=runtime, threads=args.threads) for path, name, runtime in sides]
+    return compare.compare(entries[0], entries[1], rounds), 0, None
 
 
 def _verify(args: argparse.Namespace) -> tuple[dict[str, Any], int, str | None]:

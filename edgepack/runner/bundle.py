@@ -151,6 +151,28 @@ def bare(path: Path, *, runtime: str | None = None, threads: int | None = None) 
     return Entry(path.name, path, chosen, threads or 1, None, None, None, None)
 
 
+def one(path: Path, *, artifact: str | None = None, runtime: str | None = None, threads: int | None = None) -> Entry:
+    """A single artifact under a single runtime: a bare file, or one of a bundle.
+
+    Args:
+        path: A model file, or a bundle's folder.
+        artifact: Which file of the bundle; not needed when there is one only.
+        runtime: Which runtime; the first when absent.
+        threads: Instead of the manifest's number, or 1.
+
+    Raises:
+        UsageError: There is no such thing, or several artifacts.
+        RunnerError: No runtime that reads the file is installed.
+    """
+    if not path.is_dir():
+        return bare(path, runtime=runtime, threads=threads)
+    entries = read(path, artifacts=[artifact] if artifact else [], runtime=runtime, threads=threads)
+    names = list(dict.fromkeys(entry.name for entry in entries))
+    if len(names) > 1:
+        raise UsageError(f"the bundle {path} has several artifacts; name one of: {', '.join(names)}")
+    return entries[0]
+
+
 def altered(entry: Entry) -> str | None:
     """Which file of an entry is not what the manifest says, as a sentence; None when all are."""
     for path, expected in ((entry.path, entry.sha256), (entry.golden, entry.golden_sha256)):

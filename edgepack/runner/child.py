@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,15 @@ SAY = "EDGEPACK_RUNNER_SAY"
 PACKAGE = __package__ or "runner"
 
 
-def call(task: str, job: Mapping[str, Any], *, timeout_s: float) -> dict[str, Any]:
+def call(task: str, job: Mapping[str, Any], *, timeout_s: float, pass_fds: Sequence[int] = ()) -> dict[str, Any]:
     """Do one piece of work in a process of its own and return its answer.
 
     Args:
-        task: The module of this package whose ``work(job, import_ms)`` is called there: ``measure``, ``verify``
-            or ``predict``.
+        task: The module of this package whose ``work(job, import_ms)`` is called there: ``measure``, ``compare``,
+            ``verify`` or ``predict``.
         job: What to do, as JSON values; its ``runtime`` is imported first, and timed.
         timeout_s: Seconds after which the process is killed.
+        pass_fds: File descriptors that the process has, too, under the same numbers.
 
     Raises:
         RunnerError: The process crashed, hung, or says what is wrong.
@@ -41,7 +42,7 @@ def call(task: str, job: Mapping[str, Any], *, timeout_s: float) -> dict[str, An
             stdout=subprocess.PIPE,
             stderr=complaints,
             env={**os.environ, "PYTHONPATH": _search_path(), SAY: str(told.fileno())},
-            pass_fds=(told.fileno(),),
+            pass_fds=(told.fileno(), *pass_fds),
             text=True,
         )
         try:

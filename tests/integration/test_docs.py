@@ -48,6 +48,8 @@ RUN_ELSEWHERE = {
     r"git clone\b": "the tests run in a clone already",
     r"cd edgepack\b": "follows `git clone`",
     r"(sudo )?(apt-get|apt|systemctl|dockerd)\b": "changes the machine",
+    r"edgepack bench .* --on \"?adb:": "needs a phone; test_android.py measures what stands for one",
+    r"edgepack image out/digits/android-arm64": "test_phone_image.py builds it",
     r"(sudo )?containers/base/build\b": "continuous integration runs it before the tests; it downloads packages",
     r"edgepack (image|verify|bench) out/digits/.*arm64": "test_arm64.py runs the same, which takes half a minute",
     r"edgepack image .*--push registry\.example\.com": "test_push.py pushes to a registry of its own",

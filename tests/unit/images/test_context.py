@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from edgepack import resources, serving
 from edgepack.errors import MissingError, RecipeError
-from edgepack.images import context, facts, layers
+from edgepack.images import context, facts
 
 ALLOWED = {"FROM", "ARG", "ADD", "COPY", "ENV", "LABEL", "USER", "EXPOSE", "ENTRYPOINT", "CMD", "HEALTHCHECK"}
 FAMILIES = sorted(path.parent.name for path in resources.folder("containers").glob("*/Dockerfile"))
@@ -156,8 +156,9 @@ def test_a_dockerfile_executes_nothing(family: str) -> None:
     assert lines[:2] == [f"ARG BASE_IMAGE=registry.example/base@sha256:{'0' * 64}", "FROM ${BASE_IMAGE}"]
     added = [line for line in lines if line.startswith(("ADD", "COPY"))]
     assert [line.split()[1] for line in added] == ["runtime.tar", "runner.tar", "model.tar"]
-    assert "USER 65532:65532" in lines and 'CMD ["bench"]' in lines
-    package = "edgepack.serving" if family in layers.SERVING else "edgepack.runner"
+    command = 'CMD ["bench", "--on", "adb:"]' if family == "mobile" else 'CMD ["bench"]'
+    assert "USER 65532:65532" in lines and command in lines
+    package = {"mobile": "edgepack.android"}.get(family, "edgepack.serving")
     assert f'ENTRYPOINT ["python3", "-m", "{package}"]' in lines
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgepack.errors import MissingError, RecipeError
-from edgepack.images import archive, layers
+from edgepack.images import archive, facts, layers
 from edgepack.runner import sessions
 
 MakeWheel = Callable[..., Path]
@@ -88,7 +88,18 @@ def test_the_runner_is_packed_whole_and_serving_where_the_family_serves() -> Non
         assert "uvicorn" in layers.serving_needs(family)[0]
     phone = {entry.path for entry in layers.runner_entries("mobile")}
     assert runner <= phone and not phone & serving
+    assert f"{app}/android/__main__.py" in phone
     assert layers.serving_needs("mobile") == ((), ())
+
+
+def test_a_base_for_phones_needs_adb() -> None:
+    def base(*names: str) -> facts.Facts:
+        return facts.Facts("base", "id", debian=tuple(facts.DebianPackage(name, "1", "all", name) for name in names))
+
+    assert layers.lacking("mobile", base("libc6")) == ("adb",)
+    assert layers.lacking("mobile", base("adb", "libc6")) == layers.lacking("cpu", base("libc6")) == ()
+    # Of an image without a list of packages, or without an engine, nothing is known.
+    assert layers.lacking("mobile", None) == layers.lacking("mobile", facts.Facts("base", "id")) == ()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,114 @@
+"""What does `python3 -m edgepack.android` do? Measure a bundle on a phone; anything else is left to the runner."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from edgepack.runner import __main__ as runner
+from edgepack.runner.errors import RunnerError, UsageError
+
+from . import address, measure, subjects
+from .adb import Adb
+
+PROGRAM = "/benchmark_model"
+"""Where the image of a mobile target expects the program for the phone, unless an option or the address says else."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Errors on one line, as everything else that is complained of."""
+
+    def error(self, message: str) -> Any:
+        raise UsageError(f"{message}; see `{self.prog} --help`")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb.
+
+    Args:
+        argv: The words after the program's name; None for the process's own.
+
+    Returns:
+        0, or 2 for wrong usage, 3 when something is missing, 6 when a file could not be measured or the phone cannot be
+        used. The document is printed on standard output; one line on standard error says what is wrong.
+    """
+    given = list(sys.argv[1:] if argv is None else argv)
+    # Without a phone these are words for the runner, which measures and verifies on this machine.
+    if not any(word == "--on" or word.startswith("--on=") for word in given) and given not in (["-h"], ["--help"]):
+        return runner.main(given)
+    try:
+        document = _bench(_parser().parse_args(given))
+    except RunnerError as error:
+        print(f"phone: {' '.join(str(error).split())}", file=sys.stderr)
+        return error.exit_code
+    json.dump(document, sys.stdout, allow_nan=False)
+    print()
+    wrong = [result for result in document["results"] if result["status"] == "error"]
+    for result in wrong:
+        print(f"phone: {result['artifact']}: {' '.join(result['reason'].split())}", file=sys.stderr)
+    return runner.EXIT_DEVICE if wrong else 0
+
+
+def _bench(args: argparse.Namespace) -> dict[str, Any]:
+    transport, _, rest = args.on.partition(":")
+    if transport != "adb":
+        raise UsageError(f"--on {args.on} is not a phone; expected adb: or adb://SERIAL")
+    serial, options = address.parse(rest)
+    what = args.bundle if args.file is None else args.file
+    found = subjects.subjects(what, artifacts=args.artifact, runtime=args.runtime, threads=args.threads)
+    settings = address.settings(subjects.of_target(what), options)
+    if "benchmark_model" not in options:
+        settings = replace(settings, benchmark_model=args.benchmark_model)
+    protocol = measure.Protocol(
+        args.warmup_s, args.min_runs, args.min_time_s, args.max_time_s, args.quick, args.processes
+    )
+    adb = Adb(serial)
+    say = _quiet if args.quiet else _say
+    return measure.bench(adb, found, settings, protocol, address=f"adb://{adb.serial}", say=say)
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"got {text}; expected at least 1")
+    return value
+
+
+def _say(text: str) -> None:
+    print(f"phone: {text}", file=sys.stderr, flush=True)
+
+
+def _quiet(text: str) -> None:
+    """Nobody wants to hear it."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="phone",
+        description="Measure a bundle on a phone through adb, and print one JSON document. Without --on the words are "
+        "the runner's, which works on this machine.",
+    )
+    verbs = parser.add_subparsers(dest="name", parser_class=_Parser, required=True)
+    bench = verbs.add_parser("bench", help="measure latency")
+    bench.add_argument("--on", required=True, metavar="adb:[//SERIAL][?OPTIONS]", help="the phone, and how it measures")
+    bench.add_argument("--benchmark-model", default=PROGRAM, metavar="FILE", help="LiteRT's program (%(default)s)")
+    bench.add_argument("--bundle", type=Path, default=Path("/bundle"), help="folder with manifest.json (%(default)s)")
+    bench.add_argument("--file", type=Path, help="a .tflite file without a bundle")
+    bench.add_argument("--artifact", action="append", default=[], metavar="FILE", help="only this file; repeatable")
+    bench.add_argument("--runtime", help="litert, which is the only one")
+    bench.add_argument("--threads", type=_positive, help="threads of one inference (the manifest's number)")
+    bench.add_argument("--warmup-s", type=float, default=1.0, help="seconds before inferences count (%(default)s)")
+    bench.add_argument("--min-runs", type=_positive, default=50, help="inferences at least (%(default)s)")
+    bench.add_argument("--min-time-s", type=float, default=10.0, help="seconds of timing at least (%(default)s)")
+    bench.add_argument("--max-time-s", type=float, default=60.0, help="seconds of timing at most (%(default)s)")
+    bench.add_argument("--processes", type=_positive, default=1, help="starts of the program at least (%(default)s)")
+    bench.add_argument("--quick", action="store_true", help="one run that shows that measuring works, marked as such")
+    bench.add_argument("--quiet", action="store_true", help="say nothing on standard error but what is wrong")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""Which files are to be measured, and which real samples do they get?"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgepack.runner import bundle
+from edgepack.runner.errors import UsageError
+from edgepack.runner.infer import check_samples
+from edgepack.runner.tensors import TensorSpec, quantize
+
+from .errors import WordsError
+
+RUNTIME = "litert"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One file.
+
+    Attributes:
+        entry: As the runner describes it.
+        inputs: Its inputs as the manifest has them; empty for a bare file.
+    """
+
+    entry: bundle.Entry
+    inputs: tuple[TensorSpec, ...]
+
+    def samples(self, count: int) -> list["SampleBytes"]:
+        """Up to so many golden samples as the model takes them; none for a bare file or for several inputs.
+
+        Raises:
+            UsageError: They cannot be read, or are not for this model.
+        """
+        if self.entry.golden is None or len(self.inputs) != 1:
+            return []
+        (spec,) = self.inputs
+        real = bundle.golden_input(self.entry.golden, self.entry.columns)
+        check_samples(real, spec.sample_shape)
+        fed = quantize(real, spec)
+        batch = max(spec.shape[0], 1)
+        batches = [fed[np.arange(first, first + batch) % len(fed)] for first in range(min(count, len(fed)))]
+        return [SampleBytes(found.tobytes(), found.shape) for found in batches]
+
+
+@dataclass(frozen=True)
+class SampleBytes:
+    """One input: the numbers as they lie in memory, and their shape with the batch axis first."""
+
+    content: bytes
+    shape: tuple[int, ...]
+
+
+def subjects(
+    what: Path, *, artifacts: Sequence[str] = (), runtime: str | None = None, threads: int | None = None
+) -> list[Subject]:
+    """The ``.tflite`` files of a bundle, or a file alone.
+
+    Raises:
+        WordsError: The runtime or the file is not LiteRT's.
+        UsageError: There is no such bundle or file, or nothing in it is as asked for.
+    """
+    if runtime not in (None, RUNTIME):
+        raise WordsError(f"a phone runs LiteRT, and --runtime {runtime} was asked for", fix="leave --runtime out")
+    if what.is_file():
+        if what.suffix != ".tflite":
+            raise WordsError(f"a phone runs .tflite files, and {what.name} is none", fix="give a .tflite file")
+        entry = bundle.Entry(what.name, what, RUNTIME, threads or 1, None, None, None, None)
+        return [Subject(entry, ())]
+    for name in artifacts:
+        if not name.endswith(".tflite"):
+            raise WordsError(f"a phone runs .tflite files, and {name} is none", fix="leave it out")
+    entries = bundle.read(what, artifacts=artifacts, runtime=RUNTIME, threads=threads)
+    return [Subject(entry, _inputs(what, entry.name)) for entry in entries]
+
+
+def manifest(what: Path) -> Mapping[str, Any]:
+    """A bundle's manifest; empty for a file alone, or where it cannot be read."""
+    try:
+        found = json.loads((what / "manifest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def of_target(what: Path) -> Mapping[str, Any] | None:
+    """What a bundle's target says of phones."""
+    target = manifest(what).get("target_spec")
+    found = target.get("android") if isinstance(target, dict) else None
+    return found if isinstance(found, dict) else None
+
+
+def _inputs(folder: Path, name: str) -> tuple[TensorSpec, ...]:
+    try:
+        for artifact in manifest(folder)["artifacts"]:
+            if artifact["file"] == name:
+                return tuple(TensorSpec.from_dict(spec) for spec in artifact["inputs"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(f"{folder / 'manifest.json'} does not say what {name} takes ({error})") from error
+    return ()

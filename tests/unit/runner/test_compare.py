@@ -1,0 +1,95 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgepack.runner import bundle as bundles
+from edgepack.runner import compare
+from edgepack.runner.errors import RunnerError, UsageError
+
+from .conftest import edit
+
+SHORT = ["--rounds", "3", "--turns", "4", "--turn-s", "0.002", "--warmup-s", "0", "--quick"]
+SLOWED = '''
+import time
+from .onnxruntime import EXCLUDE, FORMAT, MODULE, REQUIREMENTS, version
+from .onnxruntime import Session as Real
+class Session(Real):
+    """What takes 2 ms longer."""
+    def set_inputs(self, feed):
+        super().set_inputs(feed)
+        quick = self.invoke
+        def slowed():
+            end_ns = time.perf_counter_ns() + 2_000_000
+            quick()
+            while time.perf_counter_ns() < end_ns:
+                pass
+        self.invoke = slowed
+'''
+
+
+def run(folder: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", "runner", "compare", *map(str, words), *SHORT]
+    env = {**os.environ, "PYTHONPATH": str(folder)}
+    return subprocess.run(argv, env=env, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture(scope="module")
+def device(copied: Path) -> Path:
+    (copied / "runner/sessions/slowed.py").write_text(SLOWED)
+    return copied
+
+
+def test_what_is_slower_is_found_and_all_is_said(device: Path, bundle: Path, float_model: Path) -> None:
+    done = run(device, "--a", bundle, "--a-artifact", "model.float32.onnx", "--b", float_model, "--b-runtime", "slowed")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["schema"] == "edgepack.comparison/1"
+    assert document["significant"]
+    assert document["ratio"] > document["interval"][0] > 1.5
+    assert document["b"]["p50_ms"] >= 2
+    assert (document["a"]["runtime"], document["b"]["runtime"]) == ("onnxruntime", "slowed")
+    assert document["a"]["sha256"] == document["b"]["sha256"] == bundles.sha256(float_model)
+    assert document["a"]["input"].startswith("golden") and document["b"]["input"].startswith("32 samples of noise")
+    assert len(document["rounds"]) == 3
+    for one in document["rounds"]:
+        assert len(one["order"]) == 8 and {one["order"][:4], one["order"][4:]} <= {"ABBA", "BAAB"}
+        assert len(one["a_turns_ms"]) == len(one["b_turns_ms"]) == 4
+    assert document["flags"][0]["kind"] == "quick"
+
+
+@pytest.mark.parametrize(
+    ("runtime", "said"),
+    [("crashing", "SIGSEGV"), ("odd", "KeyError: 'what a runtime may throw'")],
+    ids=["crash", "error"],
+)
+def test_a_side_that_fails_is_named_whichever_it_is(device: Path, float_model: Path, runtime: str, said: str) -> None:
+    for letter in "ab":
+        done = run(device, "--a", float_model, "--b", float_model, f"--{letter}-runtime", runtime)
+        assert done.returncode == 6
+        assert f"model.float32.onnx with {runtime}" in done.stderr and said in done.stderr
+        assert done.stdout == ""
+
+
+def test_an_altered_file_is_not_compared(bundle: Path) -> None:
+    edit(bundle, lambda m: m["artifacts"][0].update(sha256="0" * 64))
+    one, other = bundles.read(bundle)
+    with pytest.raises(RunnerError, match="a wrong model has no latency"):
+        compare.compare(other, one, compare.Rounds())
+
+
+@pytest.mark.parametrize("numbers", [{"rounds": 1}, {"turns": 3}, {"turns": 0}, {"turn_s": -1}])
+def test_rounds_out_of_range_are_refused(numbers: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="two rounds or more"):
+        compare.Rounds(**numbers)
+
+
+def test_a_bundle_with_several_files_asks_for_one(bundle: Path) -> None:
+    with pytest.raises(UsageError, match=r"name one of: model\.float32\.onnx, model\.int8\.onnx"):
+        bundles.one(bundle)
+    assert bundles.one(bundle, artifact="model.int8.onnx").golden == bundle / "golden.npz"
+    assert bundles.one(bundle / "model.int8.onnx", threads=2).threads == 2
