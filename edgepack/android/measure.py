@@ -183,7 +183,7 @@ def _measured(measuring: _Bench, subject: Subject) -> dict[str, Any]:
     for number in range(protocol.runs):
         sample = samples[number % len(samples)] if samples else None
         runs.append(measuring.run(model, entry.threads, protocol.each, sample))
-        instead = program.fell_back(measuring.settings.delegate, runs[-1][0].applied, runs[-1][0].ignored)
+        instead = program.fell_back(measuring.settings.delegate, runs[-1][0])
         if instead is not None and not entry.allow_cpu:
             raise ProgramError(instead, fix="choose another delegate, or let the target allow it (allow_cpu)")
     after = facts.state(measuring.adb, measuring.cores)
@@ -195,7 +195,7 @@ def _measured(measuring: _Bench, subject: Subject) -> dict[str, Any]:
     return {
         "runtime_version": None,
         "details": {**_details(measuring, first, samples, [text for _, text in runs]), "operators": operators},
-        "reason": program.fell_back(measuring.settings.delegate, first.applied, first.ignored),
+        "reason": program.fell_back(measuring.settings.delegate, first),
         "import_ms": None,
         "load_ms": statistics.median(found.init_us for found in outputs) / 1e3,
         "first_inference_ms": statistics.median(cold) / 1e3 if cold else None,
