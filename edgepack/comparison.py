@@ -69,12 +69,13 @@ def compare(
     pairs = _pairs(_side(a), _side(b))
     if on == "docker":
         raise RecipeError("--on docker: which image?", fix="name it: --on docker:IMAGE; `docker images` lists them")
-    number = rounds or (QUICK_ROUNDS if quick else ROUNDS)
-    words = ["compare", "--rounds", str(number), *(["--threads", str(threads)] if threads else [])]
-    if quick:
-        words += ["--quick", "--warmup-s", "0.05", "--turns", "8"]
     found = []
     with connect(on, say=say) as device:
+        simulated = device.device.simulated
+        number = rounds or (QUICK_ROUNDS if quick or simulated else ROUNDS)
+        words = ["compare", "--rounds", str(number), *(["--threads", str(threads)] if threads else [])]
+        words += ["--quick"] if quick else []
+        words += ["--warmup-s", "0.05", "--turns", "8"] if quick or simulated else []  # a count repeats
         if hasattr(device, "bench"):
             raise RecipeError(
                 f"{on} has no runner, and what it measures with takes no turns",

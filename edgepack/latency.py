@@ -35,7 +35,7 @@ def bench(
     Args:
         device: An open transport.
         what: A bundle's folder or a model file; None for the bundle that is on the device already.
-        protocol: How long.
+        protocol: How long; a transport's own ``protocol`` takes its place where there is one.
         artifacts: Only these files of a bundle.
         runtime: Only this runtime.
         threads: Inference threads; None for the bundle's own number, or 1.
@@ -46,6 +46,7 @@ def bench(
     Raises:
         EdgepackError: As `Transport.ask` does.
     """
+    protocol = getattr(device, "protocol", protocol)
     own = getattr(device, "bench", None)
     if own is not None and what is not None:
         document, code = own(what, artifacts=artifacts, runtime=runtime, threads=threads, protocol=protocol)
@@ -67,7 +68,11 @@ def labelled(document: Mapping[str, Any], device: Device) -> dict[str, Any]:
             "text": "instructions were counted, at a fixed time for each: no time was measured",
         }
         found["protocol"] = {**document.get("protocol", {}), "clock": "instructions"}
-        found["results"] = [{**item, "flags": [*item.get("flags", ()), flag]} for item in document["results"]]
+        # What counts instructions is not too short: a few runs repeat as well as many.
+        found["results"] = [
+            {**item, "flags": [*(old for old in item.get("flags", ()) if old["kind"] != "short"), flag]}
+            for item in document["results"]
+        ]
     return found
 
 

@@ -1,11 +1,15 @@
 """How does edgepack run other programs: argument lists, logged, bounded, with their output shown on failure?"""
 
 import logging
+import os
 import shlex
+import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from edgepack.errors import DeviceError, MissingError
 
@@ -72,3 +76,41 @@ def run(
             f"{shlex.join(argv)} did not finish within {timeout_s:g} s", fix="look at its log, or try again"
         ) from error
     return Completed(tuple(argv), done.returncode, done.stdout, done.stderr)
+
+
+@contextmanager
+def started(
+    argv: Sequence[str], *, env: Mapping[str, str] | None, stderr: IO[bytes]
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Start a program that is talked to through pipes, and make sure that it is gone at the end.
+
+    It gets a session of its own, so that Ctrl-C reaches edgepack alone, which then ends it.
+
+    Raises:
+        MissingError: The program is not installed.
+    """
+    log.info("start: %s", shlex.join(argv))
+    try:
+        process = subprocess.Popen(
+            list(argv),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            env=None if env is None else dict(env),
+            start_new_session=True,
+        )
+    except FileNotFoundError as error:
+        raise MissingError(
+            f"the program {argv[0]!r} is not installed", fix=f"install it, or put {argv[0]!r} on the PATH"
+        ) from error
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                with suppress(OSError):
+                    stream.close()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from edgepack.errors import MissingError
 from edgepack.report import reading
+from edgepack.report.collect_history import FOLDER
 from edgepack.report.collect_target import collect_target
 from edgepack.report.reading import Doc
 from edgepack.report.schema import (
@@ -23,11 +24,12 @@ from edgepack.report.schema import (
 TARGET_FILES = ("manifest.json", "verify.json", "latency.json")
 
 
-def collect(run_dir: Path) -> Report:
+def collect(run_dir: Path, *, history: Path | None = None) -> Report:
     """Read everything that a run left in its folder.
 
     Args:
         run_dir: The folder of one recipe's run, such as out/digits.
+        history: Where `edgepack bench --history` keeps measurements; default: the run's folder `history`.
 
     Returns:
         The report; whatever is missing, broken or of another version is a `Gap` with its reason.
@@ -64,7 +66,7 @@ def collect(run_dir: Path) -> Report:
         training=_training(reading.mapping(run, "training")),
         steps=tuple(_step(step) for step in reading.objects(run, "steps")),
         environment=reading.scalars(reading.mapping(run, "environment")),
-        targets=tuple(collect_target(run_dir / name, recipe_sha256) for name in names),
+        targets=tuple(collect_target(run_dir / name, recipe_sha256, history or run_dir / FOLDER) for name in names),
         gaps=_gaps(run, reason, names),
     )
 

@@ -5,6 +5,8 @@ from edgepack.report.reading import Doc
 from edgepack.report.schema import Flag, Latency, Machine, Nodes, Profiled, Window
 
 BOUNDED = ("p50", "p90", "p99")
+LONG = ("operators", "output", "taken")
+"""Details that are no facts to be read in a line: a profile, what a program printed, what a delegate took."""
 
 
 def measurement(doc: Doc, where: str, bench: Doc, not_judged: str | None) -> Latency:
@@ -21,6 +23,7 @@ def measurement(doc: Doc, where: str, bench: Doc, not_judged: str | None) -> Lat
     # A result without a median is no measurement, whatever it says of itself.
     good = reading.text(doc, "status") == "ok" and p50_ms is not None
     machine = reading.mapping(doc, "machine")
+    details = reading.mapping(doc, "details")
     return Latency(
         artifact=reading.text(doc, "artifact") or "unnamed",
         runtime=reading.text(doc, "runtime") or "unknown",
@@ -39,7 +42,7 @@ def measurement(doc: Doc, where: str, bench: Doc, not_judged: str | None) -> Lat
         runs=reading.integer(doc, "runs"),
         threads=reading.integer(doc, "threads"),
         runtime_version=reading.text(doc, "runtime_version"),
-        details=reading.scalars(reading.mapping(doc, "details")),
+        details=reading.scalars({name: value for name, value in details.items() if name not in LONG}),
         percentiles_ms=percentiles_ms(reading.numbers(doc, "samples_ns")),
         emulated=reading.flag(reading.mapping(bench, "environment"), "emulated"),
         not_judged=not_judged,
@@ -59,7 +62,8 @@ def measurement(doc: Doc, where: str, bench: Doc, not_judged: str | None) -> Lat
         nodes=_nodes(reading.mapping(doc, "nodes")),
         simulated=reading.flag(reading.mapping(bench, "device"), "simulated")
         or reading.text(reading.mapping(bench, "protocol"), "clock") == "instructions",
-        profile=tuple(_profiled(operation) for operation in reading.objects(doc, "profile")),
+        processes=max(1, len(reading.objects(doc, "processes"))),
+        profile=tuple(_profiled(operation) for operation in reading.objects(details, "operators")),
     )
 
 
@@ -111,8 +115,8 @@ def _nodes(doc: Doc) -> Nodes | None:
 
 def _profiled(doc: Doc) -> Profiled:
     return Profiled(
-        name=reading.text(doc, "name") or "unnamed",
-        kind=reading.text(doc, "type") or reading.text(doc, "kind") or "unknown",
+        kind=reading.text(doc, "type") or "unknown",
+        count=reading.integer(doc, "count"),
         mean_ms=reading.number(doc, "mean_ms"),
-        where=reading.text(doc, "where") or reading.text(doc, "delegate"),
+        share=reading.number(doc, "share"),
     )

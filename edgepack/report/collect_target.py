@@ -4,8 +4,9 @@ from pathlib import Path
 
 from edgepack.report import reading
 from edgepack.report.collect_container import container_pairs
-from edgepack.report.collect_devices import collect_devices
+from edgepack.report.collect_devices import collect_devices, decided
 from edgepack.report.collect_firmware import collect_firmware
+from edgepack.report.collect_history import collect_history
 from edgepack.report.collect_latency import collect_latency, without_verdict
 from edgepack.report.collect_layers import collect_layers
 from edgepack.report.reading import Doc
@@ -25,12 +26,13 @@ from edgepack.report.schema import (
 )
 
 
-def collect_target(folder: Path, recipe_sha256: str | None) -> Target:
+def collect_target(folder: Path, recipe_sha256: str | None, history: Path) -> Target:
     """Read one target's folder.
 
     Args:
         folder: Such as out/digits/linux-amd64-cpu; it may be missing altogether.
         recipe_sha256: The recipe of the run, to tell what an earlier recipe left; None when unknown.
+        history: The folder with what `edgepack bench --history` kept; it may be missing.
 
     Returns:
         The target, with a gap for each document that is not there.
@@ -56,6 +58,7 @@ def collect_target(folder: Path, recipe_sha256: str | None) -> Target:
         "firmware": firmware_reason,
     }
     metric = reading.text(verify, "metric") or "accuracy"
+    devices = collect_devices(folder, platform)
     labels = manifest.get("labels")
     artifacts = tuple(_artifact(doc) for doc in reading.objects(manifest, "artifacts"))
     return Target(
@@ -74,7 +77,7 @@ def collect_target(folder: Path, recipe_sha256: str | None) -> Target:
         checks=tuple(_check(doc) for doc in reading.objects(verify, "artifacts")),
         pairs=(*(_pair(doc) for doc in reading.objects(verify, "pairs")), *container_pairs(manifest, latency)),
         gates=tuple(
-            without_verdict(_gate(doc), latencies)
+            decided(without_verdict(_gate(doc), latencies), devices)
             for part in (verify, latency, image_doc, firmware)
             for doc in reading.objects(part, "gates")
         ),
@@ -85,8 +88,9 @@ def collect_target(folder: Path, recipe_sha256: str | None) -> Target:
         firmware=collect_firmware(firmware),
         tools=reading.scalars(reading.mapping(manifest, "tools")),
         gaps=tuple(Gap(where, reason) for where, reason in reasons.items() if reason),
-        devices=collect_devices(folder, platform),
+        devices=devices,
         layers=collect_layers(folder, artifacts),
+        history=collect_history(history, reading.text(manifest, "name") or "", folder.name),
     )
 
 

@@ -117,7 +117,7 @@ def _strip(axes: "Axes", line: int, latency: Latency, colour: str) -> None:
     # Whatever a device left out, the line begins with what it did tell.
     quantiles = [latency.p50_ms, latency.p90_ms, latency.p99_ms]
     numbers = " / ".join("–" if value is None else significant(value) for value in quantiles)
-    marks = "".join(f" · {flag.kind}" for flag in latency.flags)
+    marks = "".join(f" · {flag.kind}" for flag in latency.flags if flag.kind not in ("simulated", "emulated"))
     mark = " · unstable" if latency.stable is False and "unstable" not in marks else ""
     for text, x, side, look in ((f"{name}{marks}{mark}", 0, "left", svg.INK), (numbers, 1, "right", svg.MUTED)):
         axes.annotate(

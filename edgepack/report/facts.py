@@ -1,8 +1,8 @@
 """What is said of one result where there is room for a few words only?"""
 
 from edgepack.report.cells import place
-from edgepack.report.formatting import metric_name, percent, points, runtime_name, sentence_start, significant
-from edgepack.report.schema import Latency, Row
+from edgepack.report.formatting import joined, metric_name, percent, points, runtime_name, sentence_start, significant
+from edgepack.report.schema import Latency, Report, Row
 
 
 def title_of(row: Row) -> str:
@@ -61,6 +61,18 @@ def latency_facts(latency: Latency) -> tuple[tuple[str, str], ...]:
     if latency.stable is not None:
         found.append(("Steady state", "stable" if latency.stable else "unstable"))
     return tuple(found)
+
+
+def flags(report: Report) -> tuple[tuple[str, str, str], ...]:
+    """(kind, whom it concerns, sentence) of everything that a reader of the times has to know, each sentence once."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for target in report.targets:
+        measured = [*target.latencies, *(latency for device in target.devices for latency in device.latencies)]
+        for latency in measured:
+            for flag in latency.flags:
+                who = f"{latency.artifact} in {runtime_name(latency.runtime)}"
+                found.setdefault((flag.kind, f"{target.name}, {latency.where}", flag.text), []).append(who)
+    return tuple((kind, f"{where}: {joined(who)}", text) for (kind, where, text), who in found.items())
 
 
 def placed(latency: Latency) -> str:

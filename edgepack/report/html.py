@@ -6,9 +6,9 @@ from typing import Any
 from edgepack.report import firmware, formatting
 from edgepack.report.cells import FORMATS, GLYPHS, cell, place
 from edgepack.report.commands import next_commands, run_command
-from edgepack.report.facts import interval_text, placed
+from edgepack.report.facts import flags, interval_text, placed
 from edgepack.report.layers_view import files_of, total_kib
-from edgepack.report.limits import limits_of, missed
+from edgepack.report.limits import limits_of, missed, other_misses
 from edgepack.report.matrix import matrix_of
 from edgepack.report.paid import TITLE, columns, paid
 from edgepack.report.schema import Report, Row, Scalar, Step, Target, Verdict
@@ -73,6 +73,7 @@ def to_html(report: Report) -> str:
         "pictures": safe(pictures(report)),
         "curves": safe(curves(report)),
         "distributions": safe(distributions(report)),
+        "flags": flags(report),
         "histories": safe(histories(report)),
         "step_charts": safe(step_charts(report)),
         "steps": [(step, comparisons(step, report.metric), _tally(step)) for step in report.steps],
@@ -136,6 +137,7 @@ def _verdict(report: Report, verdict: Verdict, table: tuple[Row, ...]) -> dict[s
         "stats": _stats(verdict),
         "limits": limits_of(target, verdict.row) if verdict.row else (),
         "missed": missed(target),
+        "misses": other_misses(target, table),
         "alternative": alternative(verdict, table),
     }
 

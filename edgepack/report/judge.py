@@ -117,10 +117,13 @@ def _choose(report: Report, target: Target, rows: tuple[Row, ...]) -> Verdict:
 
 
 def _best(target: Target, passed: list[Row]) -> tuple[Row, str]:
-    counted = {(x.artifact, x.runtime, x.where) for x in target.latencies if x.status == "ok" and not x.not_judged}
+    measured = [*target.latencies, *(latency for device in target.devices for latency in device.latencies)]
+    counted = {(x.artifact, x.runtime, x.where) for x in measured if x.status == "ok" and not x.not_judged}
     timed = [row for row in passed if (row.artifact, row.runtime, row.where) in counted]
-    # Times of the container and of the host are not compared: what ships is the container.
-    timed = [row for row in timed if row.where == "container"] or timed
+    # Times of different places are not compared, and what ships is the container.
+    places = [row.where for row in timed]
+    place = "container" if "container" in places else max(places, key=places.count, default=None)
+    timed = [row for row in timed if row.where == place]
     among = "the only one that passed" if len(passed) == 1 else f"of the {len(passed)} that passed"
     rows = {(row.artifact, row.runtime): row for row in timed or passed}
     order = ranked([Candidate(*key, row.size_kib, row.p50_ms if timed else None) for key, row in rows.items()])
@@ -136,7 +139,7 @@ def _best(target: Target, passed: list[Row]) -> tuple[Row, str]:
 def _figures(row: Row) -> str:
     parts = []
     if row.p50_ms is not None:
-        place = "in the container" if row.where == "container" else "on the host"
+        place = {"container": "in the container", "host": "on the host"}.get(row.where or "", f"on {row.where}")
         parts.append(f"{significant(row.p50_ms)} ms median {place}{' (emulated)' if row.emulated else ''}")
     if row.size_kib is not None:
         parts.append(f"{significant(row.size_kib)} KiB")

@@ -9,7 +9,7 @@ from edgepack.report.schema import FileLayers, Latency, Profiled, Target
 
 @dataclass(frozen=True)
 class Line:
-    """One operation: its constants in KiB, the width of their bar in percent, its time where there is a profile."""
+    """One operation: its constants in KiB, and the width of their bar in percent."""
 
     name: str
     operation: str
@@ -17,19 +17,25 @@ class Line:
     shape: str
     kib: float
     width: float
-    time_ms: float | None
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Where one runtime spent its time, by kind of operation, and where that was measured."""
+
+    where: str
+    kinds: tuple[Profiled, ...]
 
 
 @dataclass(frozen=True)
 class FileView:
-    """One file: its operations, a sentence about their number formats, and one for each runtime that says who ran."""
+    """One file: its operations, a sentence about their number formats, one for each that ran it, and profiles."""
 
     artifact: str
     lines: tuple[Line, ...]
     formats: str
     ran: tuple[str, ...]
-    profile: tuple[Profiled, ...]
-    timed: bool
+    profiles: tuple[Profile, ...]
 
 
 def files_of(target: Target) -> tuple[FileView, ...]:
@@ -38,9 +44,8 @@ def files_of(target: Target) -> tuple[FileView, ...]:
 
 
 def _view(target: Target, file: FileLayers) -> FileView:
-    measured = [x for x in _measured(target) if x.artifact == file.artifact]
-    profile = next((x.profile for x in measured if x.profile), ())
-    times = {operation.name: operation.mean_ms for operation in profile}
+    measured = [*target.latencies, *(x for device in target.devices for x in device.latencies)]
+    measured = [x for x in measured if x.artifact == file.artifact]
     largest = max((layer.weight_bytes for layer in file.layers), default=0) or 1
     lines = tuple(
         Line(
@@ -50,7 +55,6 @@ def _view(target: Target, file: FileLayers) -> FileView:
             shape="×".join(str(axis) if axis > 0 else "n" for axis in layer.shape),
             kib=layer.weight_bytes / 1024,
             width=round(100 * layer.weight_bytes / largest, 1),
-            time_ms=times.get(layer.name),
         )
         for layer in file.layers
     )
@@ -63,13 +67,8 @@ def _view(target: Target, file: FileLayers) -> FileView:
         lines=lines,
         formats=", ".join(f"{number} in {kind}" for kind, number in ordered),
         ran=_ran(target, file.artifact, measured),
-        profile=() if any(line.time_ms is not None for line in lines) else profile,
-        timed=any(line.time_ms is not None for line in lines),
+        profiles=tuple(Profile(f"{runtime_name(x.runtime)}, {x.where}", x.profile) for x in measured if x.profile),
     )
-
-
-def _measured(target: Target) -> list[Latency]:
-    return [*target.latencies, *(x for device in target.devices for x in device.latencies)]
 
 
 def _ran(target: Target, artifact: str, measured: list[Latency]) -> tuple[str, ...]:

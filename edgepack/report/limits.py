@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from edgepack.report.formatting import limit_text, runtime_name, sentence_start
+from edgepack.report.judge import gate_text
 from edgepack.report.schema import Gate, Row, Target
 
 AT_LEAST = ("min_", "kept_")
@@ -37,6 +38,18 @@ def missed(target: Target) -> tuple[Limit, ...]:
     """The limits of a target that were missed, whoever missed them."""
     bars = (_limit(gate) for gate in target.gates if gate.status == "failed")
     return tuple(bar for bar in bars if bar is not None)
+
+
+def other_misses(target: Target, table: tuple[Row, ...]) -> tuple[str, ...]:
+    """What else went wrong with a target's results, as sentences: whatever is no missed limit with a value."""
+    told = {gate_text(gate) for gate in target.gates if _limit(gate) is not None}
+    found = []
+    for row in table:
+        if row.target == target.name and row.verdict == "failed":
+            reasons = [reason for reason in row.reason.split("; ") if reason not in told]
+            if reasons:
+                found.append(f"{row.artifact} in {runtime_name(row.runtime)}: {'; '.join(reasons)}")
+    return tuple(found)
 
 
 def gate_name(gate: str) -> str:

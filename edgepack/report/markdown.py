@@ -1,12 +1,14 @@
 """What does a run look like in a pull request: the verdict first, then one table?"""
 
 from edgepack.report import firmware
-from edgepack.report.cells import GLYPHS, cell, place
+from edgepack.report.cells import EMPTY, GLYPHS, cell, place
 from edgepack.report.commands import next_commands
-from edgepack.report.formatting import runtime_name, unit_of
+from edgepack.report.facts import interval_text, placed
+from edgepack.report.formatting import runtime_name, significant, unit_of
 from edgepack.report.paid import TITLE, columns, paid
 from edgepack.report.schema import Report, Row
 from edgepack.report.table import footnotes, remarks, rows, verdicts
+from edgepack.report.trade import alternative
 
 COLUMNS = (
     ("target", "---"),
@@ -35,7 +37,10 @@ def to_markdown(report: Report) -> str:
         lines += ["**Smoke run**: a moment's work on a few samples, its numbers mean nothing.", ""]
     for verdict in verdicts(report):
         sentence = f"**{escape(verdict.headline)}.** {escape(verdict.why)}"
-        lines.append(f"- {GLYPHS[verdict.status]} **{escape(verdict.target)}**: {sentence}")
+        other = alternative(verdict, table)
+        lines.append(
+            f"- {GLYPHS[verdict.status]} **{escape(verdict.target)}**: {sentence}{escape(f' {other}') if other else ''}"
+        )
         lines += [f"  - missed: {escape(miss)}" for miss in verdict.misses]
     lines += [f"- {escape(gap.where)}: {escape(gap.reason)}" for gap in report.gaps]
     lines.append("")
@@ -51,6 +56,7 @@ def to_markdown(report: Report) -> str:
         open_questions = [(who, reason) for verdict, who, reason in remarks(table) if verdict == "not judged"]
         lines += [f"- not judged: {escape(who)}: {escape(reason)}" for who, reason in open_questions]
         lines += [""] if open_questions else []
+    lines += _devices(report)
     lines += _features(report)
     lines += _paid(report)
     lines += _firmware(report)
@@ -60,6 +66,32 @@ def to_markdown(report: Report) -> str:
     if commands:
         lines += ["Next:", "", "```sh", *(command.replace("\n", " ") for command in commands), "```", ""]
     return "\n".join(lines)
+
+
+def _devices(report: Report) -> list[str]:
+    """What other devices measured, as lines; none when there are none."""
+    measured = [(t, d, x) for t in report.targets for d in t.devices for x in d.latencies if x.status == "ok"]
+    if not measured:
+        return []
+    lines = ["Other devices; simulated and emulated times are compared with nothing:", ""]
+    lines += ["| target | device | artifact | runtime | p50 ms | 95 % interval | p90 ms | ran on | flags |"]
+    lines += ["| --- | --- | --- | --- | ---: | ---: | ---: | --- | --- |"]
+    for target, device, x in measured:
+        words = (("simulated", device.simulated), ("emulated", device.emulated))
+        name = ", ".join([device.name, *(word for word, true in words if true)])
+        flags = [flag.kind for flag in x.flags if flag.kind not in ("simulated", "emulated")]
+        flags += ["unstable"] if x.stable is False and "unstable" not in flags else []
+        figures = [EMPTY if value is None else significant(value) for value in (x.p50_ms, x.p90_ms)]
+        cells = [escape(target.name), escape(name), escape(x.artifact), escape(runtime_name(x.runtime))]
+        cells += [
+            figures[0],
+            interval_text(x) or EMPTY,
+            figures[1],
+            escape(placed(x) or EMPTY),
+            escape(", ".join(flags)),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return [*lines, ""]
 
 
 def _firmware(report: Report) -> list[str]:
@@ -75,7 +107,7 @@ def _firmware(report: Report) -> list[str]:
     ]
     lines += [f"| {' | '.join(names)} |", f"| {' | '.join(rules)} |"]
     for target, package in packages:
-        lines.append("| " + " | ".join([escape(target.name), f"`{package.artifact}`", *firmware.cells(package)]) + " |")
+        lines.append("| " + " | ".join([escape(target.name), code(package.artifact), *firmware.cells(package)]) + " |")
     return [*lines, ""]
 
 
@@ -116,6 +148,11 @@ def escape(text: str) -> str:
     return "".join(escaped)
 
 
+def code(text: str) -> str:
+    """Text as code in a table cell, without what would end either."""
+    return f"`{' '.join(text.replace('`', '').replace('|', '').split()) or ' '}`"
+
+
 def _line(row: Row, notes: tuple[str, ...]) -> str:
     def quantity(field: str) -> str:
         mark = f" ({notes.index(row.missing[field]) + 1})" if field in row.missing else ""
@@ -123,7 +160,7 @@ def _line(row: Row, notes: tuple[str, ...]) -> str:
 
     cells = [
         escape(row.target),
-        f"`{row.artifact.replace('`', '').replace('|', '')}`",
+        code(row.artifact),
         escape(runtime_name(row.runtime)),
     ]
     cells += [quantity(field) for field in QUANTITIES_BEFORE]

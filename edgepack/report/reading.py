@@ -35,7 +35,7 @@ def read_document(path: Path, schema: str) -> tuple[Doc, str | None]:
         return {}, f"{path.name} holds a {type(document).__name__}, expected an object"
     if document.get("schema") != schema:
         return {}, f"{path.name} has the schema {_short(document.get('schema'))}, expected {schema!r}"
-    cleaned: Doc = _clean(document)
+    cleaned: Doc = clean(document)
     return cleaned, None
 
 
@@ -44,7 +44,7 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _clean(value: Any) -> Any:
+def clean(value: Any) -> Any:
     """The same value, fit for strict JSON and for UTF-8: no NaN, half surrogate or control character."""
     if isinstance(value, str):
         whole = value.encode("utf-8", "replace").decode("utf-8")
@@ -54,9 +54,9 @@ def _clean(value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
         return value if abs(value) <= LARGEST_INTEGER else None
     if isinstance(value, dict):
-        return {_clean(key): _clean(item) for key, item in value.items()}
+        return {clean(key): clean(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_clean(item) for item in value]
+        return [clean(item) for item in value]
     return value
 
 

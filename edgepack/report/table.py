@@ -30,9 +30,24 @@ def results_of(target: Target) -> tuple[tuple[str, str], ...]:
 
 
 def shown_latency(target: Target, file: str, runtime: str) -> Latency | None:
-    """The latency that stands for a result: the container's when there is one, else the host's."""
+    """The latency that stands for a result: the container's when there is one, else the host's, else a device's.
+
+    Where neither of the first two counts, since it is emulated or of another machine, a real device that does count
+    comes first.
+    """
     good = [x for x in target.latencies if (x.artifact, x.runtime, x.status) == (file, runtime, "ok")]
-    return next((x for x in good if x.where == "container"), good[0] if good else None)
+    own = next((x for x in good if x.where == "container"), good[0] if good else None)
+    if own is not None and not own.not_judged:
+        return own
+    measured = [
+        latency
+        for device in target.devices
+        for latency in device.latencies
+        if (latency.artifact, latency.runtime, latency.status) == (file, runtime, "ok")
+    ]
+    real = [x for x in measured if not x.not_judged]
+    fallback = [x for x in measured if not x.simulated]
+    return next(iter(real), own or next(iter(fallback), None))
 
 
 def _row(report: Report, target: Target, file: str, runtime: str) -> Row:

@@ -11,11 +11,12 @@ from edgepack.report.markdown import to_markdown
 from edgepack.report.schema import Report
 
 
-def write(run_dir: Path) -> Report:
+def write(run_dir: Path, *, history: Path | None = None) -> Report:
     """Collect a run and write its report in three forms.
 
     Args:
         run_dir: The folder of one recipe's run; report.json, report.md and report.html are put into it.
+        history: Where earlier measurements are kept; default: its own folder `history`.
 
     Returns:
         The report.
@@ -25,7 +26,7 @@ def write(run_dir: Path) -> Report:
     """
     from edgepack.report.html import to_html
 
-    report = collect(run_dir)
+    report = collect(run_dir, history=history)
     # All three are made before the first is written: a failure leaves the earlier report as it was.
     forms = {"report.json": to_json(report), "report.md": to_markdown(report), "report.html": to_html(report)}
     for name, content in forms.items():

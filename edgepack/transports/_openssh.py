@@ -132,12 +132,7 @@ class Connection:
         self._stack.enter_context(errors)
         socket = Path(folder, "s")
         argv = self._ssh("-M", "-N", "-o", "ControlPersist=no", socket=socket)
-        try:
-            process = self._stack.enter_context(proc.started(argv, env=_environment(), stderr=errors))
-        except FileNotFoundError as error:
-            raise MissingError(
-                f"the program {self._program[0]!r} is not installed", fix="apt-get install openssh-client"
-            ) from error
+        process = self._stack.enter_context(proc.started(argv, env=_environment(), stderr=errors))
         end = time.monotonic() + CONNECT_S + 40
         while not socket.exists():
             if process.poll() is not None or time.monotonic() > end:

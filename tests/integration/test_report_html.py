@@ -94,6 +94,8 @@ def folder(runs: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs.add_emulated(run)
     runs.add_unbuilt(run)
     runs.add_devices(run)
+    runs.add_history(run)
+    runs.add_history(run, simulated=True)
     write(run)
     return run
 

@@ -1,5 +1,6 @@
 """edgepack bench: how fast is an artifact, where it runs?"""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,28 +15,55 @@ def command(
         int | None, typer.Option(min=1, help="Inference threads; default: the target's, else 1.")
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Only show that measuring works; marked as such.")] = False,
+    processes: Annotated[
+        int | None,
+        typer.Option(min=1, help="Fresh processes that share runs and time; default: 5 with --baseline, else 1."),
+    ] = None,
+    baseline: Annotated[
+        Path | None, typer.Option(help="Fail with exit code 7 if an artifact became slower than this file says.")
+    ] = None,
+    fail_above: Annotated[str, typer.Option(help="By how much, as 5%.")] = "5%",
+    save_baseline: Annotated[
+        bool, typer.Option("--save-baseline", help="Write the file of --baseline instead.")
+    ] = False,
+    history: Annotated[Path | None, typer.Option(help="Folder to whose history the results are added.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the whole measurement with raw samples as JSON.")] = False,
 ) -> int:
     """Measure load time, first inference and steady latency; explicit threads, real samples where there are any."""
     from rich.console import Console
     from rich.table import Table
 
+    from edgepack import baseline as baselines
+    from edgepack import history as histories
     from edgepack.cli.output import Progress, print_json
-    from edgepack.errors import DeviceError
+    from edgepack.errors import DeviceError, RecipeError
     from edgepack.measurement import measure
     from edgepack.protocol import Protocol
     from edgepack.recipe import Bench
+
+    if save_baseline and baseline is None:
+        raise RecipeError("--save-baseline without a file to write", fix="add --baseline FILE")
+    limit = baselines.share(fail_above)
+    if baseline and not save_baseline:
+        baselines.read(baseline)  # what is wrong with it is said before anything is measured
+    protocol = Protocol.of(Bench(), quick=quick)
+    number = processes or (baselines.PROCESSES if baseline else 1)
 
     with Progress(quiet=json) as progress:
         progress.started("bench", str(what))
         document = measure(
             what,
             on=on,
-            protocol=Protocol.of(Bench(), quick=quick),
+            protocol=replace(protocol, processes=number),
             runtime=runtime,
             threads=threads,
             say=lambda text: progress.progress("bench", {"label": "bench", "text": text}),
         )
+    if history:
+        histories.append(history, histories.entries(document, what))
+    judgements = [] if not baseline or save_baseline else baselines.judge(baseline, document, fail_above=limit)
+    if judgements:
+        document = {**document, "judgements": [judgement.to_dict() for judgement in judgements]}
     if json:
         print_json(document)
     else:
@@ -53,12 +81,19 @@ def command(
                 out.print(f"{result['artifact']}: {result['latency_ms']['mean']:.3f} ms on average")
         if document["environment"].get("emulated"):
             out.print("measured under emulation: these times mean nothing")
+        for judgement in judgements:
+            out.print(judgement.sentence(), soft_wrap=True)
     broken = [item for item in document["results"] if item["status"] == "error"]
     if broken:
         raise DeviceError(
             "\n".join(f"{item['artifact']} with {item['runtime']}: {item['reason']}" for item in broken),
             fix="see the reason above",
         )
+    if baseline and save_baseline:
+        baselines.save(baseline, [document])
+    slower = baselines.error_for(judgements, document)
+    if slower:
+        raise slower
     return 0
 
 

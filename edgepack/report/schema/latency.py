@@ -44,12 +44,12 @@ class Nodes:
 
 @dataclass(frozen=True)
 class Profiled:
-    """One operation of a profile: its share of the time is its mean per inference."""
+    """One kind of operation in a profile: how many there are, their time in one inference, their share in [0, 1]."""
 
-    name: str
     kind: str
+    count: int | None
     mean_ms: float | None
-    where: str | None
+    share: float | None
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,8 @@ class Latency:
 
     `percentiles_ms` holds the 0th to the 100th percentile (101 values, or none): the raw samples stay in
     latency.json. `interval_ms` has the bounds of the 95 % interval of p50, p90 and p99, as far as they are known.
-    `not_judged` says why these times decide nothing, or is None when they count.
+    The interval holds what differs between processes only where there are several. `not_judged` says why these times
+    decide nothing, or is None when they count.
     """
 
     artifact: str
@@ -92,6 +93,7 @@ class Latency:
     nodes: Nodes | None = None
     simulated: bool = False
     profile: tuple[Profiled, ...] = ()
+    processes: int = 1
 
 
 @dataclass(frozen=True)

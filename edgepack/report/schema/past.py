@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Past:
-    """One earlier measurement; the interval is the 95 % one of the median."""
+    """One earlier measurement: the median, its 95 % interval, the flags that it had; `when` is UTC, ISO 8601."""
 
     when: str
     p50_ms: float
     low_ms: float | None
     high_ms: float | None
     note: str | None
+    sha256: str | None
 
 
 @dataclass(frozen=True)
@@ -21,5 +22,6 @@ class Trend:
     artifact: str
     runtime: str
     where: str
+    threads: int
     simulated: bool
     entries: tuple[Past, ...]

@@ -451,6 +451,10 @@ def device_document(name: str, address: str, *, simulated: bool = False, factor:
             "energy_mj": None if simulated else 0.42,
             "nodes": {"total": 10, "by": {"XNNPACK": 9, "LiteRT": 1}},
         }
+        if not simulated:
+            kinds = [("CONV_2D", 2, 0.061, 0.82), ("SOFTMAX", 1, 0.013, 0.18)]
+            operators = [dict(zip(("type", "count", "mean_ms", "share"), kind, strict=True)) for kind in kinds]
+            result["details"] = result["details"] | {"operators": operators}
     return document
 
 
@@ -459,3 +463,31 @@ def add_devices(run: Path) -> None:
     folder = run / "linux-arm64-cpu" / "devices"
     put(folder / "field-board.json", device_document("field-board", "ssh://field-board", factor=6))
     put(folder / "board.json", device_document("board", "board", simulated=True, factor=40))
+
+
+def add_history(run: Path, artifact: str = FILES[0], *, count: int = 6, simulated: bool = False) -> Path:
+    """Add what `edgepack bench --history` kept of the same file on earlier days, the last one slower and flagged."""
+    path = run / "history" / "latency.jsonl"
+    path.parent.mkdir(exist_ok=True)
+    lines = []
+    for day in range(count):
+        p50 = P50_MS[artifact] * (1.2 if day == count - 1 else 1 + 0.01 * (day % 2))
+        lines.append(
+            {
+                "schema": "edgepack.history/1",
+                "time": f"2025-03-{day + 1:02}T06:00:00Z",
+                "lineage": f"digits/linux-amd64-cpu/{artifact}",
+                "device": {"address": "board" if simulated else "local", "name": "x", "simulated": simulated},
+                "cpu": "AMD EPYC 7B13",
+                "artifact": artifact,
+                "sha256": ("aa" if day < 3 else "bb") * 32,
+                "runtime": runtime_of(artifact),
+                "threads": 2,
+                "latency_ms": {"p50": p50, "p90": 1.1 * p50, "p99": 1.3 * p50},
+                "interval_ms": {"p50": [0.98 * p50, 1.02 * p50]},
+                "flags": ["contention"] if day == count - 1 else [],
+            }
+        )
+    with path.open("a") as file:
+        file.writelines(json.dumps(line) + "\n" for line in lines)
+    return path

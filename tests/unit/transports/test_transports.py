@@ -93,12 +93,13 @@ def test_the_runner_is_asked_about_files_where_they_lie(tmp_path: Path) -> None:
 
 
 def test_a_measurement_names_its_device_and_a_simulated_one_is_no_time() -> None:
-    told = {"protocol": {"clock": "wall"}, "results": [{"status": "ok", "flags": [{"kind": "short", "text": "few"}]}]}
+    flags = [{"kind": kind, "text": "why"} for kind in ("short", "quick")]
+    told = {"protocol": {"clock": "wall"}, "results": [{"status": "ok", "flags": flags}]}
     real = labelled(told, Device("ssh://pi@shelf", "shelf"))
     assert real == {**told, "device": {"address": "ssh://pi@shelf", "name": "shelf", "simulated": False}}
     simulated = labelled(told, Device("board", "board", simulated=True))
     assert simulated["protocol"]["clock"] == "instructions"
-    assert [flag["kind"] for flag in simulated["results"][0]["flags"]] == ["short", "simulated"]
+    assert [flag["kind"] for flag in simulated["results"][0]["flags"]] == ["quick", "simulated"]
 
 
 class Phone:
