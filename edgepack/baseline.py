@@ -12,11 +12,11 @@ import json
 import math
 import re
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 from edgepack import __version__
 from edgepack.errors import BudgetError, MissingError, RecipeError
@@ -26,6 +26,8 @@ SCHEMA = "edgepack.baseline/1"
 LEVEL = 0.95
 PROCESSES, FEWEST = 5, 3
 """Fresh processes by default, and at least."""
+AGAIN = 2
+"""How often as many processes are measured once more before the gate says that it cannot tell."""
 SIMULATED_SHARE = 0.005
 """Counted instructions differ by less than this from one boot to the next: docs/measuring.md."""
 
@@ -140,10 +142,50 @@ def judge(path: Path, document: Mapping[str, Any], *, fail_above: float) -> list
     before = {_key(item): item for item in read(path)}
     found = []
     for item in _items(document):
-        old = before.get(_key(item)) or _nearest(item, before.values(), path)
+        old = before.get(_key(item))
+        if old is None:
+            _refuse_unknown(item, before.values(), path)
         _check(old, item, path)
         found.append(_judgement(old, item, 1 + fail_above))
     return found
+
+
+def gate(
+    path: Path, measure: Callable[[], dict[str, Any]], *, fail_above: float
+) -> tuple[dict[str, Any], list[Judgement]]:
+    """Measure, judge, and measure again where that cannot tell: more processes make the interval narrower.
+
+    Args:
+        path: The baseline.
+        measure: Makes a measurement of schema ``edgepack.latency/1``, of several processes.
+        fail_above: Share by which an artifact may be slower.
+
+    Returns:
+        The first measurement, and what was found by all of them together.
+
+    Raises:
+        MissingError, RecipeError: As `judge` does.
+    """
+    first = measure()
+    together, found = first, judge(path, first, fail_above=fail_above)
+    for _ in range(AGAIN):
+        if all(judgement.verdict != "cannot tell" for judgement in found):
+            break
+        together = _together(together, measure())
+        found = judge(path, together, fail_above=fail_above)
+    return first, found
+
+
+def _together(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """A measurement with the processes of two."""
+    more = {_key(result): result for result in other["results"] if result["status"] == "ok"}
+    results = [
+        {**result, "processes": [*result["processes"], *more[_key(result)]["processes"]]}
+        if result["status"] == "ok" and result.get("processes") and more.get(_key(result), {}).get("processes")
+        else result
+        for result in one["results"]
+    ]
+    return {**one, "results": results}
 
 
 def error_for(judgements: Sequence[Judgement], document: Mapping[str, Any]) -> BudgetError | None:
@@ -199,9 +241,10 @@ def _key(item: Mapping[str, Any]) -> tuple[str, str]:
     return str(item["artifact"]), str(item["runtime"])
 
 
-def _nearest(item: Mapping[str, Any], before: Any, path: Path) -> Any:
-    same = [old for old in before if old["artifact"] == item["artifact"]]
-    known = ", ".join(f"{old['artifact']} with {old['runtime']}" for old in (same or before)) or "nothing"
+def _refuse_unknown(item: Mapping[str, Any], before: Iterable[Mapping[str, Any]], path: Path) -> NoReturn:
+    held = list(before)
+    same = [old for old in held if old["artifact"] == item["artifact"]]
+    known = ", ".join(f"{old['artifact']} with {old['runtime']}" for old in (same or held)) or "nothing"
     raise RecipeError(
         f"the baseline {path} holds no {item['artifact']} with {item['runtime']}; it holds {known}",
         fix="measure what the baseline holds (--runtime), or save a new one with --save-baseline",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from edgepack import bundle, choice, embedding, imaging, latency, store
+from edgepack import bundle, choice, embedding, history, imaging, latency, store
 from edgepack.environment import describe
 from edgepack.errors import EdgepackError, RecipeError
 from edgepack.execution import Execution
@@ -281,7 +281,7 @@ def _bench(
     # A wrong model has no latency: only what passed verification is timed.
     passed = sorted({r["file"] for r in verification["artifacts"] if r["status"] == "ok"})
     protocol = Protocol.of(plan.recipe.bench, quick=plan.smoke)
-    return latency.measure_bundle(
+    cached, errors = latency.measure_bundle(
         folder,
         target,
         passed,
@@ -291,3 +291,10 @@ def _bench(
         progress=progress,
         force=plan.forced("bench"),
     )
+    if not cached:
+        measured = latency.read(folder) or {}
+        documents = [measured[where] for where in ("host", "container") if measured.get(where)]
+        history.append(
+            plan.run_folder / "history", [record for one in documents for record in history.entries(one, folder)]
+        )
+    return cached, errors

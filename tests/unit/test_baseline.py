@@ -184,3 +184,24 @@ def test_shares_are_read_as_written(value: float) -> None:
 def test_a_share_without_a_percent_sign_is_not_guessed(text: str) -> None:
     with pytest.raises(RecipeError, match="write it as 5%"):
         baseline.share(text)
+
+
+def test_where_the_gate_cannot_tell_it_measures_more_processes(tmp_path: Path) -> None:
+    path = tmp_path / "baseline.json"
+    baseline.save(path, [measured(STEADY)])
+    doubtful, clear = measured([1.0, 1.3, 1.0, 1.3, 1.0]), measured(times(1.25))
+    made: list[dict[str, Any]] = []
+
+    def measure() -> dict[str, Any]:
+        made.append(doubtful if not made else clear)
+        return made[-1]
+
+    document, (found,) = baseline.gate(path, measure, fail_above=0.05)
+    assert document == doubtful
+    assert (len(made), found.verdict) == (2, "slower")
+    made.clear()
+    _, (found,) = baseline.gate(path, lambda: made.append(clear) or clear, fail_above=0.05)  # type: ignore[func-returns-value]
+    assert (len(made), found.verdict) == (1, "slower")
+    made.clear()
+    _, (found,) = baseline.gate(path, lambda: made.append(doubtful) or doubtful, fail_above=0.11)  # type: ignore[func-returns-value]
+    assert (len(made), found.verdict) == (3, "cannot tell")

@@ -51,17 +51,24 @@ def command(
 
     with Progress(quiet=json) as progress:
         progress.started("bench", str(what))
-        document = measure(
-            what,
-            on=on,
-            protocol=replace(protocol, processes=number),
-            runtime=runtime,
-            threads=threads,
-            say=lambda text: progress.progress("bench", {"label": "bench", "text": text}),
-        )
+
+        def measured() -> dict[str, Any]:
+            return measure(
+                what,
+                on=on,
+                protocol=replace(protocol, processes=number),
+                runtime=runtime,
+                threads=threads,
+                say=lambda text: progress.progress("bench", {"label": "bench", "text": text}),
+            )
+
+        judgements: list[baselines.Judgement] = []
+        if baseline and not save_baseline:
+            document, judgements = baselines.gate(baseline, measured, fail_above=limit)
+        else:
+            document = measured()
     if history:
         histories.append(history, histories.entries(document, what))
-    judgements = [] if not baseline or save_baseline else baselines.judge(baseline, document, fail_above=limit)
     if judgements:
         document = {**document, "judgements": [judgement.to_dict() for judgement in judgements]}
     if json:
