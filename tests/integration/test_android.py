@@ -17,7 +17,7 @@ import phones
 import pytest
 from adb_daemon import Daemon
 
-from edgepack import transports
+from edgepack import baseline, history, transports
 from edgepack.android import program as android_program
 from edgepack.android.adb import Adb
 from edgepack.android.errors import ProgramError
@@ -59,7 +59,7 @@ def measure(
 
 
 def test_a_bundle_is_measured_with_its_own_samples_on_the_fast_cores(
-    phone: Daemon, program: Path, digits_bundle: Path
+    phone: Daemon, program: Path, digits_bundle: Path, tmp_path: Path
 ) -> None:
     document, code = measure(phone, digits_bundle, program, protocol=ROWS, artifacts=["model.float32.tflite"])
     assert (code, document["schema"]) == (0, "edgepack.latency/1")
@@ -83,6 +83,12 @@ def test_a_bundle_is_measured_with_its_own_samples_on_the_fast_cores(
         assert (state["governor"], state["frequency_khz"], state["temperature_c"]) == ("schedutil", 2_700_000, 43.9)
         assert state["battery"] == {"level": 85, "temperature_c": 28.1, "powered": ["USB"]}
         assert state["load_average"] == [1.25, 0.75, 0.5] and state["thermal_status"] == 0
+    baseline.save(tmp_path / "baseline.json", [document])
+    (judgement,) = baseline.judge(tmp_path / "baseline.json", document, fail_above=0.05)
+    assert (judgement.verdict, judgement.ratio) == ("ok", 1) or judgement.interval[1] > 1.05
+    history.append(tmp_path / "history", history.entries(document, digits_bundle))
+    (record,) = history.read(tmp_path / "history")
+    assert record["device"]["address"].startswith(f"adb://{phone.address}?benchmark_model=")
     assert set((phone.root / "masks").read_text().split()) == {"30"}
     golden = np.load(digits_bundle / "golden.npz")["input"]
     held = np.fromfile(phone.root / "data/local/tmp/edgepack/model.float32.tflite.3.bin", np.float32)
