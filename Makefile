@@ -1,5 +1,6 @@
 # make demo   the main job on real data, from nothing: .venv, dependencies, one table at the end
 # make test   the same environment with the test tools, then every check and every test
+# make docs   the documentation as a site, in out/docs
 # make coverage   every test again, traced in all of its processes, and which lines none of them reaches
 # make lock   the lock files anew, after a change of the dependencies
 PYTHON ?= python3
@@ -15,7 +16,7 @@ test coverage: export PYTHONDONTWRITEBYTECODE =
 
 PYTEST = -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test coverage check unit lock venv venv-test clean
+.PHONY: demo test coverage check unit docs lock venv venv-test clean
 
 demo: venv
 	$(BIN)/edgepack run examples/digits/recipe.yaml --out $(DEMO_OUT)
@@ -37,6 +38,9 @@ check: venv-test
 
 unit: venv-test
 	$(BIN)/pytest tests/unit
+
+docs: venv-test
+	$(BIN)/python docs/site/build.py out/docs
 
 venv:
 	@scripts/venv requirements.lock

@@ -38,6 +38,7 @@ BLOCK = re.compile(r"(?:^`(?P<file>[\w./-]+)`:\n\n)?^```(?P<kind>\w+)\n(?P<text>
 RUN_ELSEWHERE = {
     r"make demo\b": "continuous integration runs it before the tests, which look at what it left",
     r"make test\b": "it runs this test",
+    r"make docs\b": "test_site.py makes the same site",
     r"make (check|unit|coverage|lock|clean)\b": "`make test` runs as much; the last ones change the checkout",
     r"\.ci/run\b": "it runs this test",
     r"\S*pytest\b": "it would run the tests within the tests",
@@ -47,7 +48,6 @@ RUN_ELSEWHERE = {
     r"git clone\b": "the tests run in a clone already",
     r"cd edgepack\b": "follows `git clone`",
     r"(sudo )?(apt-get|apt|systemctl|dockerd)\b": "changes the machine",
-    r"edgepack bench .* --on \"?adb:": "needs a phone; test_android.py measures what stands for one",
     r"edgepack image out/digits/android-arm64": "test_phone_image.py builds it",
     r"(sudo )?containers/base/build\b": "continuous integration runs it before the tests; it downloads packages",
     r"edgepack (image|verify|bench) out/digits/.*arm64": "test_arm64.py runs the same, which takes half a minute",
@@ -60,6 +60,8 @@ RUN_ELSEWHERE = {
     r"(cp out/base/|edgepack run examples/transfer/few_labels\.yaml(?!.*--smoke))": "needs what that leaves",
     r"edgepack run examples/breast_cancer/recipe\.yaml(?!.*--(smoke|to))": "a minute each; its smoke run is below",
     r"(edgepack \w+|ls|cat|\S*python\S* -m edgepack\.runner .*) out/breast_cancer": "needs what those minutes leave",
+    r"edgepack run mine/recipe\.yaml$": "minutes; its smoke run is above",
+    r"edgepack (bench|verify) .*--on \"?(ssh:|adb:|board)": "a device; the tests of these transports bring their own",
     r"docker (swarm|stack|service)\b": "tests/containers/test_swarm.py does it, and leaves no swarm behind",
     r"docker compose\b": "a plug-in that Debian's engine comes without; unit tests check the file",
     r"kubectl\b": "needs a cluster; unit tests check the files against the published schemas",
@@ -123,6 +125,10 @@ def folder(folders: dict[Path, Path], block: Block, digits_out: Path, tmp_path_f
             made / "out" / "digits",
             copy_function=lambda a, b: os.link(a, b) if str(a).endswith(".tar") else shutil.copy2(a, b),
         )
+        for match in BLOCK.finditer(block.page.read_text()):
+            if match["file"] and match["kind"] == "python":
+                (made / match["file"]).parent.mkdir(parents=True, exist_ok=True)
+                (made / match["file"]).write_text(match["text"])
         folders[block.page] = made
     return folders[block.page]
 

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -58,13 +59,12 @@ def verified(edgepack: Edgepack, folder: Path, name: str, target: str) -> list[A
 
 
 def test_own_model_gets_the_preprocessing_that_it_was_trained_with(edgepack: Edgepack, folder: Path) -> None:
-    words = ("--model", "own.h5", "--data", "samples.npz", "--target", "android-arm64", "--precision", "float32")
-    recipe = begun(edgepack, folder, "whole", *words)
+    """That the whole of it runs is the tutorial's matter: tests/integration/test_docs.py does what it says."""
+    recipe = begun(edgepack, folder, "whole", "--model", "own.h5", "--data", "samples.npz")
     assert recipe["model"] == {"file": "../own.h5"}
     assert recipe["data"]["preprocessing"] == {"scale": pytest.approx(1 / 255)}
-    (record,) = verified(edgepack, folder, "whole", "android-arm64")
-    assert record["file"] == "model.float32.tflite"
-    assert record["accuracy"] > 0.9
+    text = (folder / "whole" / "recipe.yaml").read_text()
+    assert re.search(r"# the model is right on 9\d% of 200 samples; \d+% with x \* 1, ", text)
 
 
 def test_table_leaves_out_what_says_nothing(edgepack: Edgepack, folder: Path) -> None:
