@@ -123,6 +123,18 @@ class Adb:
             f"the phone {self.serial} did not take {local.name}: {_last(reason)}", fix="look at /data/local/tmp on it"
         )
 
+    def pull(self, remote: PurePosixPath, local: Path) -> bool:
+        """Copy a file from the phone; whether it was there.
+
+        Raises:
+            AndroidError: The phone was lost.
+        """
+        done = self._run(["-s", self.serial, "pull", str(remote), str(local)], timeout_s=PUSH_S)
+        said = f"{done.stdout}\n{done.stderr}"
+        if done.returncode != 0 and "does not exist" not in said and "No such file" not in said:
+            raise self._lost(f"while {remote.name} was fetched", said)
+        return done.returncode == 0
+
     def _lost(self, when: str, said: str) -> AndroidError:
         reason = f" (adb: {_last(said)})" if _last(said) else ""
         return AndroidError(

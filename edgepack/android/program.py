@@ -20,6 +20,9 @@ from .output import Output
 INPUT = "sample"
 """What the input is called here; the program needs a name and does not compare it with the model's own."""
 
+ANSWER = "answer.bin"
+"""File for the output of a run; one of an earlier run is never taken for it."""
+
 GRACE_S = 20.0
 KILLED = (137, 124)
 
@@ -46,8 +49,22 @@ PROFILED = Length(0.0, 10, 0.0, 20.0)
 """Enough to see which operators take the time; what is measured here is not timed for the result."""
 
 
-def words(settings: Settings, model: PurePosixPath, threads: int, length: Length, sample: Sample | None) -> list[str]:
-    """The options of one run."""
+def words(
+    settings: Settings,
+    model: PurePosixPath,
+    threads: int,
+    length: Length,
+    sample: Sample | None,
+) -> list[str]:
+    """The options of one run.
+
+    Args:
+        settings: How it is measured.
+        model: The file on the phone.
+        threads: Threads of one inference.
+        length: How long.
+        sample: What the model is given, for an answer that is kept; None for random numbers.
+    """
     found = [
         f"--graph={model}",
         f"--num_threads={threads}",
@@ -63,6 +80,7 @@ def words(settings: Settings, model: PurePosixPath, threads: int, length: Length
             f"--input_layer={INPUT}",
             f"--input_layer_shape={shape}",
             f"--input_layer_value_files={INPUT}:{sample.path}",
+            f"--output_filepath={FOLDER / ANSWER}",
         ]
     if settings.delegate != "cpu":
         found.append(f"--use_{settings.delegate}=true")
@@ -95,7 +113,8 @@ def run(
         line = f"taskset {mask(cores)} {line}"
     if timed:
         line = f"timeout -s KILL {limit_s:.0f} {line}"
-    script = f"cd {quoted([FOLDER])} && export LD_LIBRARY_PATH={quoted([FOLDER])} ADSP_LIBRARY_PATH={quoted([FOLDER])}"
+    places = f"LD_LIBRARY_PATH={quoted([FOLDER])} ADSP_LIBRARY_PATH={quoted([FOLDER])}"
+    script = f"cd {quoted([FOLDER])} && rm -f {ANSWER} && export {places}"
     begin_s = time.monotonic()
     said = adb.shell(f"{script}\n{line}", timeout_s=limit_s + GRACE_S)
     if timed and said.exit_code in KILLED and time.monotonic() - begin_s >= limit_s:

@@ -17,7 +17,7 @@ import phones
 import pytest
 from adb_daemon import Daemon
 
-from edgepack import baseline, history, transports
+from edgepack import baseline, bundle, history, transports
 from edgepack.android import program as android_program
 from edgepack.android.adb import Adb
 from edgepack.android.errors import ProgramError
@@ -79,6 +79,8 @@ def test_a_bundle_is_measured_with_its_own_samples_on_the_fast_cores(
         assert [process["p50_ms"] for process in result["processes"]] == [item["p50_ms"] for item in result["windows"]]
         assert result["peak_rss_mib"] == 12.5 and result["energy_mj"] is None
         assert [operator["type"] for operator in result["details"]["operators"]] == ["CONV_2D", "FULLY_CONNECTED"]
+        golden = result["details"]["golden"]
+        assert (golden["samples"], golden["status"], golden["identical"]) == (5, "ok", True)
         state = result["machine"]["before"]
         assert (state["governor"], state["frequency_khz"], state["temperature_c"]) == ("schedutil", 2_700_000, 43.9)
         assert state["battery"] == {"level": 85, "temperature_c": 28.1, "powered": ["USB"]}
@@ -90,9 +92,9 @@ def test_a_bundle_is_measured_with_its_own_samples_on_the_fast_cores(
     (record,) = history.read(tmp_path / "history")
     assert record["device"]["address"].startswith(f"adb://{phone.address}?benchmark_model=")
     assert set((phone.root / "masks").read_text().split()) == {"30"}
-    golden = np.load(digits_bundle / "golden.npz")["input"]
+    real = np.load(digits_bundle / "golden.npz")["input"]
     held = np.fromfile(phone.root / "data/local/tmp/edgepack/model.float32.tflite.3.bin", np.float32)
-    np.testing.assert_array_equal(held.reshape(golden[3].shape), golden[3])
+    np.testing.assert_array_equal(held.reshape(real[3].shape), real[3])
 
 
 def test_what_has_not_changed_is_not_sent_again(phone: Daemon, program: Path, digits_bundle: Path) -> None:
@@ -111,6 +113,19 @@ def test_what_has_not_changed_is_not_sent_again(phone: Daemon, program: Path, di
         hashlib.sha256(place.read_bytes()).hexdigest()
         == hashlib.sha256((digits_bundle / "model.int8.tflite").read_bytes()).hexdigest()
     )
+
+
+def test_a_wrong_model_has_no_latency(phone: Daemon, program: Path, bundle_copy: Path) -> None:
+    with np.load(bundle_copy / "golden.npz") as arrays:
+        stored = dict(arrays)
+    stored["output/model.float32.tflite/litert"][0, 0] += 0.01
+    np.savez(bundle_copy / "golden.npz", **stored)
+    bundle.seal(bundle_copy)
+    document, code = measure(phone, bundle_copy, program, artifacts=["model.float32.tflite"])
+    (result,) = document["results"]
+    assert (code, result["status"]) == (6, "error")
+    assert result["reason"].startswith("the outputs differ by up to 0.01; expected at most ")
+    assert "a wrong model has no latency" in result["reason"]
 
 
 def test_a_phone_without_exit_codes_of_its_own_is_measured_too(

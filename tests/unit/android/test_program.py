@@ -26,6 +26,7 @@ def test_the_words_of_a_run_on_the_processor() -> None:
         "--input_layer=sample",
         "--input_layer_shape=1,8,8,1",
         "--input_layer_value_files=sample:/data/local/tmp/edgepack/model.tflite.0.bin",
+        "--output_filepath=/data/local/tmp/edgepack/answer.bin",
     ]
 
 
