@@ -71,7 +71,7 @@ if TYPE_CHECKING:
     from edgepack.plan import Plan, make_plan
     from edgepack.recipe import Recipe
     from edgepack.recipe import load as load_recipe
-    from edgepack.report import collect
+    from edgepack.report.collect import collect
     from edgepack.target import Target
     from edgepack.target import load as load_target
 

@@ -18,11 +18,11 @@ def collect_history(folder: Path, name: str, target: str) -> tuple[Trend, ...]:
         name: The recipe's name.
         target: The target's name.
     """
-    from edgepack import history
+    from edgepack.history import read, series
 
     prefix = f"{name}/{target}/"
     found = []
-    for key, records in history.series(history.read(folder)).items():
+    for key, records in series(read(folder)).items():
         if not key.lineage.startswith(prefix):
             continue
         cleaned = [reading.clean(record) for record in records]

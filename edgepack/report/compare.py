@@ -50,7 +50,7 @@ def load(path: Path) -> Report:
 def compare(before: Report, after: Report) -> Comparison:
     """Hold one run against another, result by result.
 
-    A latency counts as changed when the 95 % interval of the ratio of the medians leaves out 1; the interval is wider by
+    A latency counts as changed when the 95 % interval of the ratio of the medians leaves out 1; it is wider by
     5 % where either side was measured in fewer than three processes. It is not compared where the machine, the number
     of threads, or the kind of clock differs.
     """
