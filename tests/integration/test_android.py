@@ -90,7 +90,7 @@ def test_a_bundle_is_measured_with_its_own_samples_on_the_fast_cores(
     assert (judgement.verdict, judgement.ratio) == ("ok", 1) or judgement.interval[1] > 1.05
     history.append(tmp_path / "history", history.entries(document, digits_bundle))
     (record,) = history.read(tmp_path / "history")
-    assert record["device"]["address"].startswith(f"adb://{phone.address}?benchmark_model=")
+    assert record["device"]["address"] == f"adb://{phone.address}"
     assert set((phone.root / "masks").read_text().split()) == {"30"}
     real = np.load(digits_bundle / "golden.npz")["input"]
     held = np.fromfile(phone.root / "data/local/tmp/edgepack/model.float32.tflite.3.bin", np.float32)
@@ -178,6 +178,7 @@ def test_a_delegate_that_takes_nothing_is_no_measurement_of_it(
 ) -> None:
     file = digits_bundle / "model.int8.tflite"
     document, code = measure(phone, file, program, options="&delegate=gpu")
+    assert document["device"]["address"] == f"adb://{phone.address}?delegate=gpu"
     assert code == 6 and "the GPU delegate took nothing of the model" in document["results"][0]["reason"]
     document, code = measure(phone, file, program, options="&delegate=npu")
     assert code == 6 and "no delegate for npu" in document["results"][0]["reason"]
