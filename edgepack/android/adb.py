@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from .errors import AbsentError, AndroidError
+from .turns import turn
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +76,9 @@ class Adb:
 
     def __init__(self, serial: str | None, *, env: Mapping[str, str] | None = None) -> None:
         self._env = dict(os.environ if env is None else env)
+        # Of two that start the server at once one fails. A server elsewhere cannot be started, which is no failure.
+        with turn("the adb server", longest_s=SHORT_S):
+            self._run(["start-server"], timeout_s=SHORT_S)
         if serial is not None and OVER_NETWORK.fullmatch(serial):
             self._connect(serial)
         self.serial = choose(self._devices(), serial)

@@ -120,7 +120,7 @@ def bench(
         AndroidError: The phone was lost, or cannot run the program.
         AbsentError: The program is not there, or the phone has no room.
     """
-    with turn(adb.serial, say):
+    with turn(f"the phone {adb.serial}", say):
         phone = facts.identify(adb)
         sha256 = check_program(settings.program, settings.sha256, phone.abis)
         cores = facts.chosen_cores(phone, settings.cores)

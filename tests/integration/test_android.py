@@ -193,6 +193,23 @@ def test_a_phone_that_is_lost_in_mid_run_is_said_to_be(phone: Daemon, program: P
     assert measure(phone, digits_bundle / "model.int8.tflite", program)[1] == 0
 
 
+def test_two_phones_at_once_of_which_one_is_lost(
+    phone: Daemon, program: Path, digits_bundle: Path, tmp_path: Path
+) -> None:
+    phone.cut = "--graph="
+    with phones.phone(tmp_path / "second") as other:
+        addresses = [f"adb://{daemon.address}?benchmark_model={program}" for daemon in (phone, other)]
+        words = [word for address in addresses for word in ("--on", address)]
+        file = str(digits_bundle / "model.int8.tflite")
+        argv = [sys.executable, "-m", "edgepack.cli.main", "bench", file, *words, "--quick", "--json"]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 6
+    document, _ = json.JSONDecoder().raw_decode(done.stdout)  # behind it stands the error
+    lost, kept = document["devices"]
+    assert lost["measurement"] is None and "was lost while it ran a command" in lost["error"]["message"]
+    assert kept["error"] is None and kept["measurement"]["results"][0]["status"] == "ok"
+
+
 def test_a_program_that_hangs_is_ended_on_the_phone(phone: Daemon, server: phones.Server) -> None:
     adb = Adb(phone.address)
     begin_s = time.monotonic()
