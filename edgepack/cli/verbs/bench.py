@@ -49,8 +49,8 @@ def command(
     from edgepack import history as histories
     from edgepack.cli.output import Progress, print_json
     from edgepack.errors import RecipeError
-    from edgepack.measurement import Outcome, measure, measure_on_all
     from edgepack.measurement import keep as keep_in
+    from edgepack.measurement import measure, measure_on_all
     from edgepack.protocol import Protocol
     from edgepack.recipe import Bench
 
@@ -69,31 +69,24 @@ def command(
 
     with Progress(quiet=json) as progress:
         progress.started("bench", str(what))
-
-        def tell(text: str) -> None:
-            progress.progress("bench", {"label": "bench", "text": text})
-
-        options: dict[str, Any] = {
+        how: dict[str, Any] = {
             "protocol": replace(protocol, processes=number),
             "runtime": runtime,
             "threads": threads,
-            "say": tell,
+            "say": lambda text: progress.progress("bench", {"label": "bench", "text": text}),
         }
+        outcomes = measure_on_all(what, on=devices, **how)
+        documents = [outcome.document for outcome in outcomes if outcome.document]
         judgements: list[baselines.Judgement] = []
-        if baseline and not save_baseline:
-            document, judgements = baselines.gate(
-                baseline, lambda: measure(what, on=devices[0], **options), fail_above=limit
+        if baseline and not save_baseline and documents:
+            judgements = baselines.gate(
+                baseline, documents[0], lambda: measure(what, on=devices[0], **how), fail_above=limit
             )
-            outcomes = [Outcome(devices[0], document)]
-        else:
-            outcomes = measure_on_all(what, on=devices, **options)
-    documents = [outcome.document for outcome in outcomes if outcome.document]
+            documents[0] |= {"judgements": [judgement.to_dict() for judgement in judgements]}
     kept = [keep_in(what, document) for document in documents] if keep else []
     if history:
         for document in documents:
             histories.append(history, histories.entries(document, what))
-    if judgements:
-        documents[0] |= {"judgements": [judgement.to_dict() for judgement in judgements]}
     problems = [problem for outcome in outcomes if (problem := _problem(outcome))]
     if json and (documents or len(outcomes) > 1):
         print_json(documents[0] if len(outcomes) == 1 else _together(outcomes))
@@ -181,10 +174,24 @@ def _show(outcomes: "Sequence[Outcome]", judgements: "Sequence[Any]", kept: "Seq
             out.print(f"{name}measured under emulation: these times mean nothing", soft_wrap=True)
         elif outcome.document["device"]["simulated"]:
             out.print(f"{name}simulated: instructions were counted, compare only with the same board", soft_wrap=True)
+        for result in outcome.document["results"] if outcome.document else ():
+            for note in _notes(result):
+                out.print(f"{name}{result['artifact']}: {note}", soft_wrap=True)
     for judgement in judgements:
         out.print(judgement.sentence(), soft_wrap=True)
     for path in kept:
         out.print(f"kept in {path}", soft_wrap=True)
+
+
+def _notes(result: dict[str, Any]) -> list[str]:
+    """What has to be known beside the figures, but for what the line about the device says."""
+    if result["status"] == "error":
+        return []
+    said = [flag["text"] for flag in result.get("flags") or () if flag["kind"] not in ("emulated", "simulated")]
+    # An old program of a phone tells no percentile at all.
+    if result["latency_ms"]["p50"] is None:
+        said.insert(0, f"{result['latency_ms']['mean']:.3f} ms on average")
+    return said
 
 
 def _row(result: dict[str, Any]) -> list[str]:
