@@ -49,8 +49,8 @@ def command(
     from edgepack import history as histories
     from edgepack.cli.output import Progress, print_json
     from edgepack.errors import RecipeError
-    from edgepack.measurement import Outcome, measure, measure_on_all
     from edgepack.measurement import keep as keep_in
+    from edgepack.measurement import measure, measure_on_all
     from edgepack.protocol import Protocol
     from edgepack.recipe import Bench
 
@@ -69,31 +69,24 @@ def command(
 
     with Progress(quiet=json) as progress:
         progress.started("bench", str(what))
-
-        def tell(text: str) -> None:
-            progress.progress("bench", {"label": "bench", "text": text})
-
-        options: dict[str, Any] = {
+        how: dict[str, Any] = {
             "protocol": replace(protocol, processes=number),
             "runtime": runtime,
             "threads": threads,
-            "say": tell,
+            "say": lambda text: progress.progress("bench", {"label": "bench", "text": text}),
         }
+        outcomes = measure_on_all(what, on=devices, **how)
+        documents = [outcome.document for outcome in outcomes if outcome.document]
         judgements: list[baselines.Judgement] = []
-        if baseline and not save_baseline:
-            document, judgements = baselines.gate(
-                baseline, lambda: measure(what, on=devices[0], **options), fail_above=limit
+        if baseline and not save_baseline and documents:
+            judgements = baselines.gate(
+                baseline, documents[0], lambda: measure(what, on=devices[0], **how), fail_above=limit
             )
-            outcomes = [Outcome(devices[0], document)]
-        else:
-            outcomes = measure_on_all(what, on=devices, **options)
-    documents = [outcome.document for outcome in outcomes if outcome.document]
+            documents[0] |= {"judgements": [judgement.to_dict() for judgement in judgements]}
     kept = [keep_in(what, document) for document in documents] if keep else []
-    if history:
-        for document in documents:
+    for document in documents:
+        if history:
             histories.append(history, histories.entries(document, what))
-    if judgements:
-        documents[0] |= {"judgements": [judgement.to_dict() for judgement in judgements]}
     problems = [problem for outcome in outcomes if (problem := _problem(outcome))]
     if json and (documents or len(outcomes) > 1):
         print_json(documents[0] if len(outcomes) == 1 else _together(outcomes))
@@ -169,10 +162,6 @@ def _show(outcomes: "Sequence[Outcome]", judgements: "Sequence[Any]", kept: "Seq
         for result in outcome.document["results"] if outcome.document else ():
             table.add_row(*([outcome.address] if several else []), *_row(result))
     out.print(table)
-    for result in (result for outcome in outcomes if outcome.document for result in outcome.document["results"]):
-        # A phone's own program tells no p90 and no p99, and an old one no percentile at all.
-        if result["status"] == "ok" and result["latency_ms"]["p50"] is None:
-            out.print(f"{result['artifact']}: {result['latency_ms']['mean']:.3f} ms on average")
     for outcome in outcomes:
         name = f"{outcome.address}: " if several else ""
         if outcome.document is None:
