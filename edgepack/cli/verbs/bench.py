@@ -84,8 +84,8 @@ def command(
             )
             documents[0] |= {"judgements": [judgement.to_dict() for judgement in judgements]}
     kept = [keep_in(what, document) for document in documents] if keep else []
-    if history:
-        for document in documents:
+    for document in documents:
+        if history:
             histories.append(history, histories.entries(document, what))
     problems = [problem for outcome in outcomes if (problem := _problem(outcome))]
     if json and (documents or len(outcomes) > 1):
@@ -162,10 +162,6 @@ def _show(outcomes: "Sequence[Outcome]", judgements: "Sequence[Any]", kept: "Seq
         for result in outcome.document["results"] if outcome.document else ():
             table.add_row(*([outcome.address] if several else []), *_row(result))
     out.print(table)
-    for result in (result for outcome in outcomes if outcome.document for result in outcome.document["results"]):
-        # A phone's own program tells no p90 and no p99, and an old one no percentile at all.
-        if result["status"] == "ok" and result["latency_ms"]["p50"] is None:
-            out.print(f"{result['artifact']}: {result['latency_ms']['mean']:.3f} ms on average")
     for outcome in outcomes:
         name = f"{outcome.address}: " if several else ""
         if outcome.document is None:
