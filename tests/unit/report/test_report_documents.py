@@ -365,5 +365,5 @@ def test_any_value_anywhere_still_gives_a_report(
     report = collect(run)
     assert from_json(to_json(report)) == report
     to_markdown(report).encode()
-    if data.draw(st.integers(0, 19)) == 0:  # drawing takes most of the time
+    if data.draw(st.integers(0, 19)) == 7:  # drawing takes most of the time
         assert Page(to_html(report)).open == []
