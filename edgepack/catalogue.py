@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from edgepack import extensions, worker
+from edgepack import extensions, worker, worklogs
 from edgepack.config import first_message
 from edgepack.errors import RecipeError
 from edgepack.models import zoo
@@ -76,7 +76,7 @@ def counted(
             progress=lambda _: None,
             options={"models": entries},
         )
-        done = worker.call("edgepack.stages.models", request, log_path=Path(folder) / "log")
+        done = worker.call("edgepack.stages.models", request, log_path=worklogs.place("models"))
     nothing = dict.fromkeys(FIGURES)
     found = zip(entries, done.figures["models"], strict=True)
     return {"schema": SCHEMA, "models": [{**entry, **nothing, **figures} for entry, figures in found]}

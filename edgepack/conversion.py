@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from edgepack import extensions, store, worker
+from edgepack import extensions, store, worker, worklogs
 from edgepack.config import first_message, validate
 from edgepack.contracts import Precision
 from edgepack.errors import MissingError, RecipeError
@@ -70,11 +70,11 @@ def convert(
     }
     recipe = validate(Recipe, Document("edgepack convert", content, {}))
     with store.explain_os_errors(out), tempfile.TemporaryDirectory(prefix="edgepack-") as folder:
-        made, log = Path(folder) / "made", Path(folder) / "log"
+        made = Path(folder) / "made"
         made.mkdir()
         options = {"calibrated": data is not None}
         request = Request(recipe, base, made, {}, False, lambda _: None, options)
-        worker.call("edgepack.stages.convert", request, log_path=log)
+        worker.call("edgepack.stages.convert", request, log_path=worklogs.place("convert"))
         (result,) = made.iterdir()
         out.parent.mkdir(parents=True, exist_ok=True)
         store.write_atomic(out, result.read_bytes())

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Literal
 
-from edgepack import worker
+from edgepack import worker, worklogs
 from edgepack.environment import PACKAGES, describe, host_platform
 from edgepack.recipe import Recipe, only_model
 from edgepack.recipe import load as load_recipe
@@ -48,7 +48,7 @@ def examine_model(path: Path, custom_objects: Path | None = None) -> dict[str, A
         recipe, base = _recipe_for(path, custom_objects), Path.cwd()
     with tempfile.TemporaryDirectory(prefix="edgepack-") as folder:
         request = Request(recipe, base, Path(folder), {}, False, lambda _: None, {})
-        return worker.call("edgepack.stages.doctor", request, log_path=Path(folder) / "log").figures
+        return worker.call("edgepack.stages.doctor", request, log_path=worklogs.place("doctor")).figures
 
 
 def _recipe_for(model: Path, custom_objects: Path | None) -> Recipe:

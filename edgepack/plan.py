@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgepack import exports, extensions, finished, starts, steps, worker
+from edgepack import exports, extensions, finished, starts, steps, worker, worklogs
 from edgepack import recipe as recipes
 from edgepack import target as targets
 from edgepack.recipe import STAGES, Recipe
@@ -147,5 +147,5 @@ def _adopted(plan: Plan) -> list[dict[str, Any]]:
     """What each finished file is, without the data: in a process of its own, since runtimes read the files."""
     with tempfile.TemporaryDirectory(prefix="edgepack-") as folder:
         request = Request(plan.recipe, plan.base.resolve(), Path(folder), {}, plan.smoke, lambda _: None)
-        done = worker.call("edgepack.stages.adopt", request, log_path=Path(folder) / "log")
+        done = worker.call("edgepack.stages.adopt", request, log_path=worklogs.place("plan"))
     return [{key: item[key] for key in ("file", "source", "sha256")} for item in done.figures["artifacts"]]

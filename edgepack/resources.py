@@ -1,5 +1,6 @@
-"""Where are the folders of data that edgepack ships: Dockerfiles, targets?"""
+"""Where are the folders of data that edgepack ships, Dockerfiles and targets, and of what it keeps between runs?"""
 
+import os
 from pathlib import Path
 
 from edgepack.errors import MissingError
@@ -25,3 +26,9 @@ def folder(name: str) -> Path:
         f"looked for {' and '.join(str(candidate) for candidate in candidates)}",
         fix="install edgepack again, from a wheel or from a complete checkout",
     )
+
+
+def kept(name: str) -> Path:
+    """A folder, which need not exist, of what is kept between runs: ``$XDG_CACHE_HOME/edgepack/NAME``."""
+    root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(root) / "edgepack" / name

@@ -169,7 +169,7 @@ def _raise(error: dict[str, str], log_path: Path) -> NoReturn:
 
 
 def _last_words(log_path: Path) -> str:
-    """What the libraries printed last; the log of a single command goes with its temporary folder."""
+    """What the libraries printed last."""
     lines = log_path.read_text(errors="replace").strip().splitlines()
     return f"the last line of {log_path}: {lines[-1][:300] if lines else 'nothing'}"
 

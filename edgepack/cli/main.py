@@ -9,7 +9,7 @@ import traceback
 import typer
 
 from edgepack import __version__
-from edgepack.cli import verbs
+from edgepack.cli import completion, verbs
 from edgepack.cli.output import print_error
 from edgepack.errors import BugError, EdgepackError, RecipeError
 
@@ -39,6 +39,7 @@ def _root(
 
 for _module_info in sorted(pkgutil.iter_modules(verbs.__path__), key=lambda info: info.name):
     _verb = importlib.import_module(f"{verbs.__name__}.{_module_info.name}")
+    completion.complete(_module_info.name, _verb.command)
     app.command(_module_info.name.replace("_", "-"))(_verb.command)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgepack import target as targets
-from edgepack import worker
+from edgepack import worker, worklogs
 from edgepack.errors import RecipeError
 from edgepack.plan import make_plan
 from edgepack.recipe import only_model
@@ -119,7 +119,7 @@ def look(
             progress=progress,
             options={"data": dict(data), "zoo": model.get("zoo")},
         )
-        return worker.call("edgepack.stages.first_look", request, log_path=Path(work) / "log").figures
+        return worker.call("edgepack.stages.first_look", request, log_path=worklogs.place("init")).figures
 
 
 def slug(folder_name: str) -> str:

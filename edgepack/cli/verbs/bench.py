@@ -84,8 +84,8 @@ def command(
             )
             documents[0] |= {"judgements": [judgement.to_dict() for judgement in judgements]}
     kept = [keep_in(what, document) for document in documents] if keep else []
-    for document in documents:
-        if history:
+    if history:
+        for document in documents:
             histories.append(history, histories.entries(document, what))
     problems = [problem for outcome in outcomes if (problem := _problem(outcome))]
     if json and (documents or len(outcomes) > 1):
@@ -162,6 +162,10 @@ def _show(outcomes: "Sequence[Outcome]", judgements: "Sequence[Any]", kept: "Seq
         for result in outcome.document["results"] if outcome.document else ():
             table.add_row(*([outcome.address] if several else []), *_row(result))
     out.print(table)
+    for result in (result for outcome in outcomes if outcome.document for result in outcome.document["results"]):
+        # A phone's own program tells no p90 and no p99, and an old one no percentile at all.
+        if result["status"] == "ok" and result["latency_ms"]["p50"] is None:
+            out.print(f"{result['artifact']}: {result['latency_ms']['mean']:.3f} ms on average")
     for outcome in outcomes:
         name = f"{outcome.address}: " if several else ""
         if outcome.document is None:
@@ -170,10 +174,24 @@ def _show(outcomes: "Sequence[Outcome]", judgements: "Sequence[Any]", kept: "Seq
             out.print(f"{name}measured under emulation: these times mean nothing", soft_wrap=True)
         elif outcome.document["device"]["simulated"]:
             out.print(f"{name}simulated: instructions were counted, compare only with the same board", soft_wrap=True)
+        for result in outcome.document["results"] if outcome.document else ():
+            for note in _notes(result):
+                out.print(f"{name}{result['artifact']}: {note}", soft_wrap=True)
     for judgement in judgements:
         out.print(judgement.sentence(), soft_wrap=True)
     for path in kept:
         out.print(f"kept in {path}", soft_wrap=True)
+
+
+def _notes(result: dict[str, Any]) -> list[str]:
+    """What has to be known beside the figures, but for what the line about the device says."""
+    if result["status"] == "error":
+        return []
+    said = [flag["text"] for flag in result.get("flags") or () if flag["kind"] not in ("emulated", "simulated")]
+    # An old program of a phone tells no percentile at all.
+    if result["latency_ms"]["p50"] is None:
+        said.insert(0, f"{result['latency_ms']['mean']:.3f} ms on average")
+    return said
 
 
 def _row(result: dict[str, Any]) -> list[str]:

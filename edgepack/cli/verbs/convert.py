@@ -23,10 +23,12 @@ def command(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Convert a Keras model without a recipe; int8 and int16x8 are calibrated with real samples."""
-    from edgepack.cli.output import Progress, print_json
+    from shlex import quote
+
+    from edgepack.cli.output import Progress, print_json, say_next
     from edgepack.conversion import convert
 
-    with Progress(quiet=json) as progress:
+    with Progress(quiet=json, about="convert") as progress:
         progress.started("convert", f"{model} to {format_} {precision}")
         result = convert(
             model, format_name=format_, precision=precision, out=output, data=data, custom_objects=custom_objects
@@ -35,4 +37,5 @@ def command(
         print_json(result)
     else:
         typer.echo(f"{output}  {result['size_bytes'] / 1024:.1f} KiB  sha256 {result['sha256']}")
+        say_next(f"edgepack bench {quote(str(output))}")
     return 0

@@ -1,5 +1,6 @@
 """edgepack deploy: files that clusters and inference servers take."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -36,11 +37,9 @@ def command(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Write Compose, Kubernetes, KServe, EKS, AKS and GKE files, or a Triton model repository."""
-    from rich.console import Console
-
     from edgepack import bundle as bundles
     from edgepack import deployment
-    from edgepack.cli.output import print_json
+    from edgepack.cli.output import print_json, results, say_next
     from edgepack.store import explain_os_errors
 
     folder = bundles.require(bundle)
@@ -62,7 +61,7 @@ def command(
     if json:
         print_json(document)
         return 0
-    screen = Console(highlight=False, markup=False)
+    screen = results()
     screen.print(f"{document['name']}: {document['image'] or 'no image'}", soft_wrap=True)
     screen.print(document["resources"]["basis"], soft_wrap=True)
     for each, files in document["kinds"].items():
@@ -70,4 +69,19 @@ def command(
             screen.print(f"  {place / each / file}", soft_wrap=True)
     for each, reason in document["left_out"].items():
         screen.print(f"  {each}: left out, because {reason}", soft_wrap=True)
+    say_next(*_after(place, document["kinds"]))
     return 0
+
+
+def _after(place: Path, kinds: Mapping[str, Iterable[str]]) -> list[str]:
+    """The commands that take what was written."""
+    from shlex import quote
+
+    found = []
+    for kind, files in kinds.items():
+        names = {Path(file).name for file in files}
+        if "kustomization.yaml" in names:
+            found.append(f"kubectl apply --kustomize {quote(str(place / kind))}")
+        elif "compose.yaml" in names:
+            found.append(f"docker compose --file {quote(str(place / kind / 'compose.yaml'))} up")
+    return found or [f"ls {quote(str(place))}"]

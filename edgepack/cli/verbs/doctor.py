@@ -17,15 +17,16 @@ def command(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Examine the environment, or every layer of a model before any training."""
-    from rich.console import Console
     from rich.table import Table
 
-    from edgepack.cli.output import print_json
+    from edgepack.cli.output import Progress, print_json, results, say_next
     from edgepack.doctor import examine_environment, examine_model
 
-    out = Console(highlight=False, markup=False)
+    out = results()
     if model is not None:
-        document = examine_model(model, custom_objects)
+        with Progress(quiet=json, about="doctor") as progress:
+            progress.started("doctor", str(model))
+            document = examine_model(model, custom_objects)
         if json:
             print_json(document)
             return 0
@@ -43,6 +44,7 @@ def command(
         for line in _rewrites(document["rewrites"]):
             out.print(line)
         out.print(_summary(document["layers"]))
+        say_next(_after(model))
         return 0
     document = examine_environment()
     if json:
@@ -52,7 +54,17 @@ def command(
     for check in document["checks"]:
         table.add_row({"ok": "✓", "missing": "✗", "note": "·"}[check["status"]], check["name"], check["text"])
     out.print(table)
+    say_next("edgepack init", "edgepack run examples/digits/recipe.yaml")
     return 0
+
+
+def _after(model: Path) -> str:
+    """The command that takes a model on."""
+    from shlex import quote
+
+    if model.suffix in (".yaml", ".yml"):
+        return f"edgepack run {quote(str(model))}"
+    return f"edgepack init --model {quote(str(model))}"
 
 
 def _rewrites(rewrites: list[dict[str, Any]]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -56,11 +57,9 @@ def _inspect(what: str, *, json: bool) -> int:
 def _build(
     bundle: Path, *, tag: str | None, base_image: str | None, platform: str | None, push: str | None, json: bool
 ) -> int:
-    from rich.console import Console
-
     from edgepack import bundle as bundles
     from edgepack import images_of_bundles, imaging
-    from edgepack.cli.output import Progress, print_json
+    from edgepack.cli.output import Progress, print_json, results, say_next
     from edgepack.errors import MissingError
     from edgepack.images import registry
     from edgepack.store import explain_os_errors
@@ -79,7 +78,8 @@ def _build(
         platform=wanted,
         build=True,
     )
-    with Progress(quiet=json) as progress, explain_os_errors(folder):
+    with Progress(quiet=json, about=str(folder.resolve())) as progress, explain_os_errors(folder):
+        progress.started("image", options.tag)
         try:
             _, problems = imaging.make(
                 folder, target, options, progress=partial(progress.progress, "image"), force=True
@@ -94,12 +94,17 @@ def _build(
     if json:
         print_json(document)
     elif document["status"] == "built":
-        out = Console(highlight=False, markup=False)
+        out = results()
         out.print(f"{document['tag']}  {document['size_mib']:.1f} MiB  {document['id']}", soft_wrap=True)
         for layer in document["layers"]:
             out.print(f"  {layer['name']:<10} {layer['size_mib']:>8.1f} MiB")
         if document["pushed"]:
             out.print(f"pushed {document['pushed']['reference']}  {document['pushed']['digest']}", soft_wrap=True)
+        say_next(
+            f"edgepack image inspect {quote(str(bundle))}",
+            f"edgepack verify {quote(str(bundle))} --on docker",
+            f"docker run --rm --network none {document['tag']}",
+        )
     if document["status"] != "built":
         raise MissingError(
             f"no image was built: {document['reason']}. The context is in {folder / 'image'}",

@@ -19,7 +19,9 @@ def command(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Train at growing rates for a moment, suggest a peak rate and draw the curve."""
-    from edgepack.cli.output import Progress, print_json
+    from shlex import quote
+
+    from edgepack.cli.output import Progress, print_json, say_next
     from edgepack.errors import RecipeError
     from edgepack.pipeline import find_learning_rate
     from edgepack.plan import make_plan
@@ -27,7 +29,7 @@ def command(
     if not 0 < low < high:
         raise RecipeError(f"--low {low:g} and --high {high:g}: expected 0 < low < high", fix="e.g. --low 1e-6 --high 1")
     plan = make_plan(recipe, out=out, overrides=set_ or ())
-    with Progress(quiet=json) as progress:
+    with Progress(quiet=json, about=str(recipe.resolve())) as progress:
         record, folder = find_learning_rate(plan, progress, low=low, high=high, steps=steps)
     if json:
         print_json({"schema": "edgepack.lr-find/1", **record})
@@ -38,4 +40,8 @@ def command(
         reading = f"the loss falls fastest here, and is smallest at {record['bound']:.1e}"
         typer.echo(f"learning_rate: {record['suggested']:.1e}   # {reading}")
     typer.echo(f"curve: {folder / 'lr-find.svg'}")
+    if record["suggested"] is None:
+        say_next(f"edgepack lr-find {quote(str(recipe))} --steps {2 * steps}")
+    else:
+        say_next(f"edgepack run {quote(str(recipe))} --set training.learning_rate={record['suggested']:.1e}")
     return 0

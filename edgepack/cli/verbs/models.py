@@ -18,34 +18,35 @@ def command(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """List the architectures of the zoo with parameters, operations and size of their weights."""
-    from rich.console import Console
-
     from edgepack import catalogue
-    from edgepack.cli.output import print_json
+    from edgepack.cli.output import Progress, print_json, results, say_next
     from edgepack.errors import RecipeError
     from edgepack.yamlfile import parse_pair
 
     if set_ and name is None:
         raise RecipeError("--set needs an architecture", fix="e.g. edgepack models mobilenet_v2 --set width=0.5")
     if input_ or classes or set_:
-        document = catalogue.counted(
-            name,
-            input_shape=_shape(input_),
-            classes=classes,
-            args=dict(parse_pair(text, example="width=0.5") for text in set_ or ()),
-        )
+        with Progress(quiet=json, about="models") as progress:
+            progress.started("models", name or "all")
+            document = catalogue.counted(
+                name,
+                input_shape=_shape(input_),
+                classes=classes,
+                args=dict(parse_pair(text, example="width=0.5") for text in set_ or ()),
+            )
     else:
         document = catalogue.published(name)
     document |= {"keys": catalogue.keys(name)} if name else {}
     if json:
         print_json(document)
         return 0
-    out = Console(highlight=False, markup=False)
+    out = results()
     out.print(_figures(document["models"]))
     out.print("sizes are those of the weights alone; a .tflite file adds its graph, and in int8 the scales")
     if name:
         out.print()
         out.print(_keys(document["keys"]) if document["keys"] else "no arguments")
+    say_next(f"edgepack init --model {name}" if name else "edgepack models NAME --input 96x96x3 --classes 10")
     return 0
 
 

@@ -15,8 +15,9 @@ def command(
 ) -> int:
     """Show the resolved plan; runs nothing."""
     import sys
+    from shlex import quote
 
-    from edgepack.cli.output import print_json
+    from edgepack.cli.output import console, print_json
     from edgepack.plan import describe, make_plan
 
     document = describe(make_plan(recipe, out=out, target_names=target or (), overrides=set_ or ()))
@@ -29,4 +30,5 @@ def command(
     yaml.width = 100
     yaml.default_flow_style = False
     yaml.dump(document, sys.stdout)
+    console().print(f"\nnext:\n  edgepack run {quote(str(recipe))}", markup=False, soft_wrap=True)
     return 0

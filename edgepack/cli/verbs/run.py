@@ -48,7 +48,7 @@ def command(
     )
     machines = cluster.of(plan.recipe.training, os.environ)
     along = machines is not None and not machines.is_chief
-    with Progress(quiet=json) as progress:
+    with Progress(quiet=json, about=f"{recipe.resolve()}{' --smoke' if smoke else ''}") as progress:
         outcome = run(plan, progress, only_trains=along)
     if json:
         print_json(_document(outcome.folder, [error_document(error) for error in outcome.errors], outcome.worked))

@@ -1,5 +1,6 @@
 """edgepack targets: where can a model go?"""
 
+import shlex
 from typing import Annotated, Any
 
 import typer
@@ -10,13 +11,12 @@ def command(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """List the targets, or show one with every field explained."""
-    from rich.console import Console
     from rich.table import Table
 
-    from edgepack.cli.output import print_json
+    from edgepack.cli.output import print_json, results, say_next
     from edgepack.target import load, shipped
 
-    out = Console(highlight=False, markup=False)
+    out = results()
     if name is None:
         found = [load(known) for known in shipped()]
         if json:
@@ -32,6 +32,7 @@ def command(
                 target.description,
             )
         out.print(table)
+        say_next("edgepack targets NAME", "edgepack init --target NAME")
         return 0
     target = load(name)
     if json:
@@ -41,6 +42,7 @@ def command(
     for field, value, meaning in _fields(target):
         table.add_row(field, value, meaning)
     out.print(table)
+    say_next(f"edgepack init --target {shlex.quote(name)}")
     return 0
 
 
