@@ -46,13 +46,14 @@ def _write(
     from json import loads
 
     from edgepack.cli.output import print_json
+    from edgepack.measurement import keep
     from edgepack.report import write
     from edgepack.report.adding import add
     from edgepack.report.picture import write_picture
     from edgepack.store import explain_os_errors
 
     with explain_os_errors(out_dir):
-        added = [path for file in files for path in add(file, out_dir)]
+        added = [path for file in files for path in add(file, out_dir, keep)]
         report = write(out_dir, history=history)
         if picture is not None:
             write_picture(report, picture)
