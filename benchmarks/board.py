@@ -32,7 +32,7 @@ layers += [tf.keras.layers.Dense(narrow, activation="relu")] if narrow else []
 model = tf.keras.Sequential([tf.keras.Input((wide,), batch_size=1), *layers, tf.keras.layers.Dense(10)])
 open(out, "wb").write(tf.lite.TFLiteConverter.from_keras_model(model).convert())
 """
-WIDE, NARROW = 768, 64
+WIDE, NARROW = 512, 64
 
 
 def main() -> int:

@@ -2,8 +2,13 @@
 
 A process that measures itself for long is sure of its median, and the next process of the same file finds another one.
 So a baseline holds the medians of several fresh processes, as many are measured again, and the interval of the ratio
-comes from how both differ (Welch's t on logarithms). Beside each median stands the time of a fixed piece of work in the
-same process: where that changed surely, nobody knows how much of it the model felt, and the interval is widened by it.
+comes from how both differ (Welch's t on logarithms). What else may have made the difference widens it:
+
+- Other programs make some inferences slower, a slower model all of them. Beside the median stands the fastest tenth,
+  and the interval holds that of both.
+- Beside each median stands the time of a fixed piece of work in the same process. Where that changed surely, nobody
+  knows how much of it the model felt, between nothing and all.
+
 The gate fails where the whole interval lies above the limit, passes where all of it lies below, and else says that it
 cannot tell.
 """
@@ -151,29 +156,29 @@ def judge(path: Path, document: Mapping[str, Any], *, fail_above: float) -> list
 
 
 def gate(
-    path: Path, measure: Callable[[], dict[str, Any]], *, fail_above: float
-) -> tuple[dict[str, Any], list[Judgement]]:
-    """Measure, judge, and measure again where that cannot tell: more processes make the interval narrower.
+    path: Path, first: Mapping[str, Any], again: Callable[[], Mapping[str, Any]], *, fail_above: float
+) -> list[Judgement]:
+    """Judge a measurement, and measure again where that cannot tell: more processes make the interval narrower.
 
     Args:
         path: The baseline.
-        measure: Makes a measurement of schema ``edgepack.latency/1``, of several processes.
+        first: A measurement of schema ``edgepack.latency/1``, of several processes.
+        again: Makes another one like it.
         fail_above: Share by which an artifact may be slower.
 
     Returns:
-        The first measurement, and what was found by all of them together.
+        What was found by all measurements together.
 
     Raises:
         MissingError, RecipeError: As `judge` does.
     """
-    first = measure()
     together, found = first, judge(path, first, fail_above=fail_above)
     for _ in range(AGAIN):
         if all(judgement.verdict != "cannot tell" for judgement in found):
             break
-        together = _together(together, measure())
+        together = _together(together, again())
         found = judge(path, together, fail_above=fail_above)
-    return first, found
+    return found
 
 
 def _together(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
@@ -220,7 +225,7 @@ def _items(document: Mapping[str, Any]) -> list[dict[str, Any]]:
                 f"{result['artifact']} was measured in {len(processes)} processes; a baseline takes {FEWEST} or more",
                 fix=f"measure with --processes {PROCESSES}",
             )
-        references = [process.get("reference_ms") for process in processes]
+        columns = {key: [process.get(key) for process in processes] for key in ("p50_ms", "p10_ms", "reference_ms")}
         items.append(
             {
                 **{key: result[key] for key in ("artifact", "sha256", "runtime", "runtime_version", "threads")},
@@ -230,8 +235,7 @@ def _items(document: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "simulated": simulated,
                 "quick": bool(document["protocol"].get("quick")),
                 **{key: facts.get(key) for key in (*SAME, "kernel", "python", "numpy")},
-                "p50_ms": [process["p50_ms"] for process in processes],
-                "reference_ms": None if None in references else references,
+                **{key: None if None in values else values for key, values in columns.items()},
             }
         )
     return items
@@ -273,6 +277,11 @@ def _check(old: Mapping[str, Any], new: Mapping[str, Any], path: Path) -> None:
 def _judgement(old: Mapping[str, Any], new: Mapping[str, Any], limit: float) -> Judgement:
     middle, low, high = _logarithms(old["p50_ms"], new["p50_ms"])
     notes = []
+    if old["p10_ms"] and new["p10_ms"]:
+        fastest, least, most = _logarithms(old["p10_ms"], new["p10_ms"])
+        if least <= math.log(limit) < low:
+            notes.append(f"its fastest tenth takes {math.exp(fastest):.3f} times as long: other programs are at work")
+        low, high = min(low, least), max(high, most)
     if old["simulated"]:
         low, high = min(low, middle - SIMULATED_SHARE), max(high, middle + SIMULATED_SHARE)
     elif old["reference_ms"] and new["reference_ms"] and (old["python"], old["numpy"]) == (new["python"], new["numpy"]):
@@ -322,8 +331,9 @@ def _is_item(item: Any) -> bool:
 
     return (
         isinstance(item, dict)
-        and {"artifact", "runtime", "runtime_version", "threads", "python", "numpy", "reference_ms", *SAME} <= set(item)
+        and {"artifact", "runtime", "runtime_version", "threads", "python", "numpy", "p10_ms", "reference_ms", *SAME}
+        <= set(item)
         and all(isinstance(item.get(key), bool) for key in ("simulated", "quick"))
         and times(item.get("p50_ms"))
-        and (item["reference_ms"] is None or times(item["reference_ms"]))
+        and all(item[key] is None or times(item[key]) for key in ("p10_ms", "reference_ms"))
     )

@@ -158,7 +158,9 @@ def _is_record(found: Mapping[str, Any]) -> bool:
         and all(isinstance(found.get(name), str) for name in ("time", "lineage", "runtime"))
         and isinstance(found.get("threads"), int)
         and isinstance(latency, dict)
-        and all(isinstance(latency.get(name), int | float) for name in ("p50", "p90", "p99"))
+        and isinstance(latency.get("p50"), int | float)
+        # A phone's own program tells the median and no such percentile.
+        and all(isinstance(latency.get(name), int | float | None) for name in ("p90", "p99"))
         and isinstance(device, dict)
         and isinstance(device.get("address"), str)
     )

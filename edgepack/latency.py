@@ -35,7 +35,7 @@ def bench(
     Args:
         device: An open transport.
         what: A bundle's folder or a model file; None for the bundle that is on the device already.
-        protocol: How long; a transport's own ``protocol`` takes its place where there is one.
+        protocol: How long; a transport's method ``protocol``, where there is one, gives another one for it.
         artifacts: Only these files of a bundle.
         runtime: Only this runtime.
         threads: Inference threads; None for the bundle's own number, or 1.
@@ -46,7 +46,7 @@ def bench(
     Raises:
         EdgepackError: As `Transport.ask` does.
     """
-    protocol = getattr(device, "protocol", protocol)
+    protocol = getattr(device, "protocol", lambda asked: asked)(protocol)
     own = getattr(device, "bench", None)
     if own is not None and what is not None:
         document, code = own(what, artifacts=artifacts, runtime=runtime, threads=threads, protocol=protocol)

@@ -67,7 +67,7 @@ def _bench(args: argparse.Namespace) -> dict[str, Any]:
     )
     adb = Adb(serial)
     say = _quiet if args.quiet else _say
-    return measure.bench(adb, found, settings, protocol, address=f"adb://{adb.serial}", say=say)
+    return measure.bench(adb, found, settings, protocol, address=address.identity(adb.serial, options), say=say)
 
 
 def _positive(text: str) -> int:

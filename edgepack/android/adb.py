@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from .errors import AbsentError, AndroidError
+from .turns import turn
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +76,9 @@ class Adb:
 
     def __init__(self, serial: str | None, *, env: Mapping[str, str] | None = None) -> None:
         self._env = dict(os.environ if env is None else env)
+        # Of two that start the server at once one fails. A server elsewhere cannot be started, which is no failure.
+        with turn("the adb server", longest_s=SHORT_S):
+            self._run(["start-server"], timeout_s=SHORT_S)
         if serial is not None and OVER_NETWORK.fullmatch(serial):
             self._connect(serial)
         self.serial = choose(self._devices(), serial)
@@ -122,6 +126,18 @@ class Adb:
         raise AndroidError(
             f"the phone {self.serial} did not take {local.name}: {_last(reason)}", fix="look at /data/local/tmp on it"
         )
+
+    def pull(self, remote: PurePosixPath, local: Path) -> bool:
+        """Copy a file from the phone; whether it was there.
+
+        Raises:
+            AndroidError: The phone was lost.
+        """
+        done = self._run(["-s", self.serial, "pull", str(remote), str(local)], timeout_s=PUSH_S)
+        said = f"{done.stdout}\n{done.stderr}"
+        if done.returncode != 0 and "does not exist" not in said and "No such file" not in said:
+            raise self._lost(f"while {remote.name} was fetched", said)
+        return done.returncode == 0
 
     def _lost(self, when: str, said: str) -> AndroidError:
         reason = f" (adb: {_last(said)})" if _last(said) else ""

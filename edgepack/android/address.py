@@ -14,6 +14,8 @@ SERIAL = re.compile(r"[\w.:\[\]-]+")
 CORES = re.compile(r"all|big|\d{1,3}(-\d{1,3})?(,\d{1,3}(-\d{1,3})?)*")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 OPTIONS = ("delegate", "accelerator", "cores", "benchmark_model", "sha256")
+IDENTITY = ("delegate", "accelerator", "cores")
+"""Options that make results of one phone those of another device; where this machine has the program does not."""
 DEFAULT_PROGRAM = "~/.local/share/edgepack/android/benchmark_model"
 
 
@@ -105,3 +107,9 @@ def parse(address: str) -> tuple[str | None, dict[str, str]]:
         if key not in OPTIONS:
             raise WordsError(f"the option {key!r} is not known", fix=f"use one of: {', '.join(OPTIONS)}")
     return serial or None, options
+
+
+def identity(serial: str, options: Mapping[str, str]) -> str:
+    """The address by which results of a phone are known."""
+    told = "&".join(f"{key}={options[key]}" for key in IDENTITY if key in options)
+    return f"adb://{serial}" + (f"?{told}" if told else "")

@@ -125,7 +125,7 @@ def flags(
     if emulated:
         found.append(("emulated", "This is an emulator of Android: its times mean nothing."))
     if quick:
-        found.append(("quick", "Measured with --quick: it shows that measuring works, and no more."))
+        found.append(("quick", "Measured quickly, to show that measuring works."))
     return [{"kind": kind, "text": text} for kind, text in found]
 
 

@@ -14,11 +14,11 @@ from typing import Any
 
 from edgepack.runner import bundle
 
-from . import combine, facts, output, program
+from . import combine, facts, golden, output, program
 from .adb import Adb
 from .address import Settings
 from .errors import ProgramError
-from .files import Store, check_library, check_program
+from .files import FOLDER, Store, check_library, check_program
 from .subjects import Subject
 from .turns import turn
 
@@ -85,6 +85,13 @@ class _Bench:
         said = program.run(self.adb, self.remote, words, cores=self.cores, timed=timed, limit_s=limit_s)
         return output.parse(said.text, said.exit_code), said.text
 
+    def answer(self, said: output.Output) -> list[bytes]:
+        """The output that the last run left, of a program that can leave one; else nothing."""
+        if any(word.startswith(("--input_layer", "--output_filepath")) for word in said.ignored):
+            return []
+        local = self.folder / program.ANSWER
+        return [local.read_bytes()] if self.adb.pull(FOLDER / program.ANSWER, local) else []
+
 
 def bench(
     adb: Adb,
@@ -113,7 +120,7 @@ def bench(
         AndroidError: The phone was lost, or cannot run the program.
         AbsentError: The program is not there, or the phone has no room.
     """
-    with turn(adb.serial, say):
+    with turn(f"the phone {adb.serial}", say):
         phone = facts.identify(adb)
         sha256 = check_program(settings.program, settings.sha256, phone.abis)
         cores = facts.chosen_cores(phone, settings.cores)
@@ -179,14 +186,20 @@ def _measured(measuring: _Bench, subject: Subject) -> dict[str, Any]:
     model = measuring.store.put(entry.path, entry.name)
     samples = _send_samples(measuring, subject)
     before = facts.state(measuring.adb, measuring.cores)
-    runs = []
+    runs, answers = [], []
     for number in range(protocol.runs):
         sample = samples[number % len(samples)] if samples else None
         runs.append(measuring.run(model, entry.threads, protocol.each, sample))
-        instead = program.fell_back(measuring.settings.delegate, runs[-1][0].applied, runs[-1][0].ignored)
+        instead = program.fell_back(measuring.settings.delegate, runs[-1][0])
         if instead is not None and not entry.allow_cpu:
             raise ProgramError(instead, fix="choose another delegate, or let the target allow it (allow_cpu)")
+        if number < len(samples):
+            answers += measuring.answer(runs[-1][0])
     after = facts.state(measuring.adb, measuring.cores)
+    checked = golden.check(subject, answers)
+    wrong = checked["reason"] if checked and checked["status"] == "failed" else None
+    if wrong and measuring.settings.delegate == "cpu":
+        raise ProgramError(f"{wrong}, of {len(answers)} golden samples", fix="a wrong model has no latency")
     outputs = [found for found, _ in runs]
     first = outputs[0]
     apart = combine.spread(outputs)
@@ -194,8 +207,12 @@ def _measured(measuring: _Bench, subject: Subject) -> dict[str, Any]:
     peak_mib, operators = _profile(measuring, model, subject, samples)
     return {
         "runtime_version": None,
-        "details": {**_details(measuring, first, samples, [text for _, text in runs]), "operators": operators},
-        "reason": program.fell_back(measuring.settings.delegate, first.applied, first.ignored),
+        "details": {
+            **_details(measuring, first, samples, [text for _, text in runs]),
+            "golden": checked,
+            "operators": operators,
+        },
+        "reason": program.fell_back(measuring.settings.delegate, first) or wrong,
         "import_ms": None,
         "load_ms": statistics.median(found.init_us for found in outputs) / 1e3,
         "first_inference_ms": statistics.median(cold) / 1e3 if cold else None,

@@ -11,13 +11,11 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from . import delegates
 from .errors import ProgramError
 from .profile import Operator, operators
 
 SIGNALS = {4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL", 11: "SIGSEGV", 15: "SIGTERM"}
-NAMES = {"TfLiteXNNPackDelegate": "XNNPACK", "TfLiteGpuDelegateV2": "GPU", "TfLiteNnapiDelegate": "NNAPI"}
-OWN = "LiteRT"
-"""As the runner calls LiteRT's own kernels."""
 LAST_WORDS = 3
 LONGEST_WORDS = 200
 
@@ -32,14 +30,6 @@ _OF_LITERT = re.compile(
 _RUNS = re.compile(r"\((\d+) runs\)")
 _FOOTPRINT = re.compile(rf"emory footprint.*?\(MB\): init={_NUMBER} overall={_NUMBER}")
 _PEAK = re.compile(rf"(?:Overall peak memory footprint \(MB\) via periodic monitoring|Peak memory):\s+{_NUMBER}")
-_REPLACING = re.compile(
-    r"Replacing (\d+)(?: out of (\d+))? node\(s\) with delegate \(([^)]+)\) node, yielding (\d+) part"
-)
-_SPLIT = re.compile(r"(\d+) operations will run on the GPU, and the remaining (\d+)")
-_APPLIED = re.compile(r"xplicitly applied (.+?) delegate, and the model graph will be (completely|partially) executed")
-_NOT_APPLIED = re.compile(r"Though (.+?) delegate is explicitly applied, the model graph will not be executed")
-_UNSUPPORTED = re.compile(r"(?:Following|Next) operations are not supported by (.+?) delegate", re.IGNORECASE)
-_OPERATION = re.compile(r"(?:^|[ \t])([A-Z][A-Z0-9_]{2,}(?: \w+)?): (.+)$")
 _IGNORED = re.compile(r"Unconsumed cmdline flags: (.+)")
 _LOG = re.compile(
     r"^(?:\d{2,4}-\d\d(?:-\d\d)? [\d:.]+ +\d+[ -]+\d+ +(?:[VDIWEF] )?.*?\s*: |[VDIWEF][ /]tflite\s*: "
@@ -60,16 +50,6 @@ class Timing:
     p5_us: float | None = None
     median_us: float | None = None
     p95_us: float | None = None
-
-
-@dataclass(frozen=True)
-class Taken:
-    """Nodes that a delegate took, of so many (None where an old program does not say), in so many parts."""
-
-    delegate: str
-    nodes: int
-    total: int | None
-    partitions: int
 
 
 @dataclass(frozen=True)
@@ -98,7 +78,7 @@ class Output:
     init_mib: float | None
     overall_mib: float | None
     peak_mib: float | None
-    taken: tuple[Taken, ...]
+    taken: tuple[delegates.Taken, ...]
     applied: dict[str, str]
     unsupported: tuple[str, ...]
     operators: tuple[Operator, ...]
@@ -106,19 +86,8 @@ class Output:
 
     @property
     def nodes(self) -> dict[str, object] | None:
-        """``total`` nodes of the graph and who runs how many of them; None where the program does not say.
-
-        A delegate that is applied later counts the nodes that are left, of which the earlier one's are one each. What
-        none of them took is on LiteRT's own kernels.
-        """
-        totals = [item.total for item in self.taken[:1] if item.total is not None]
-        if not totals or any(item.total is None for item in self.taken):
-            return None
-        by: dict[str, int] = {}
-        for item in self.taken:
-            by[item.delegate] = by.get(item.delegate, 0) + item.nodes
-        rest = totals[0] - sum(by.values())
-        return {"total": totals[0], "by": {**by, **({OWN: rest} if rest else {})}} if rest >= 0 else None
+        """``total`` nodes of the graph and who runs how many of them; None where the program does not say."""
+        return delegates.nodes(self.taken)
 
 
 def parse(text: str, exit_code: int = 0) -> Output:
@@ -153,9 +122,9 @@ def parse(text: str, exit_code: int = 0) -> Output:
         init_mib=_number(footprint[1]) if footprint else None,
         overall_mib=_number(footprint[2]) if footprint else None,
         peak_mib=_number(peak[1]) if peak else None,
-        taken=tuple(_taken(lines)),
-        applied=_applied(lines),
-        unsupported=tuple(_unsupported(lines)),
+        taken=tuple(delegates.taken(lines)),
+        applied=delegates.applied(lines),
+        unsupported=tuple(delegates.unsupported(lines)),
         operators=operators(lines),
         ignored=tuple(word for line in lines if (found := _IGNORED.search(line)) for word in found[1].split()),
     )
@@ -253,43 +222,3 @@ def _litert(lines: Sequence[str]) -> tuple[float, float | None, Timing, Timing] 
         Timing(runs.get("Warmup (avg)", 0), first, warm, warm, warm, 0),
         timing,
     )
-
-
-def _taken(lines: Sequence[str]) -> Iterable[Taken]:
-    """What delegates took; where an old program leaves the total out, the GPU delegate's own words may have it."""
-    split = _first(_SPLIT, lines)
-    total_of_gpu = int(split[1][:18]) + int(split[2][:18]) if split else None
-    seen = set()
-    for line in lines:
-        found = _REPLACING.search(line)
-        if found and found[0] not in seen:  # some builds print each line twice
-            seen.add(found[0])
-            name = NAMES.get(found[3], found[3])
-            total = int(found[2][:18]) if found[2] else total_of_gpu if name == "GPU" else None
-            yield Taken(name, int(found[1][:18]), total, int(found[4][:18]))
-    if split and not seen:
-        yield Taken("GPU", int(split[1][:18]), total_of_gpu, 0)
-
-
-def _applied(lines: Iterable[str]) -> dict[str, str]:
-    applied = {}
-    for line in lines:
-        if found := _NOT_APPLIED.search(line):
-            applied[found[1]] = "not"
-        elif found := _APPLIED.search(line):
-            applied[found[1]] = found[2]
-    return applied
-
-
-def _unsupported(lines: Sequence[str]) -> Iterable[str]:
-    """The lines behind the GPU delegate's heading, each an operation and the reason why not."""
-    listing = False
-    for line in lines:
-        if _UNSUPPORTED.search(line):
-            listing = True
-        elif listing:
-            found = _OPERATION.search(line)
-            if found is None and line.strip():
-                listing = line.strip().endswith(":")
-            elif found is not None:
-                yield f"{found[1]}: {found[2].strip()}"

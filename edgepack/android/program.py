@@ -15,14 +15,16 @@ from .address import Settings
 from .errors import ProgramError
 from .facts import mask
 from .files import FOLDER
+from .output import Output
 
 INPUT = "sample"
 """What the input is called here; the program needs a name and does not compare it with the model's own."""
 
+ANSWER = "answer.bin"
+"""File for the output of a run; one of an earlier run is never taken for it."""
+
 GRACE_S = 20.0
 KILLED = (137, 124)
-EXPECTED = {"gpu": "GPU", "nnapi": "NNAPI", "npu": "NPU"}
-"""What the program calls a delegate that was asked for."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,22 @@ PROFILED = Length(0.0, 10, 0.0, 20.0)
 """Enough to see which operators take the time; what is measured here is not timed for the result."""
 
 
-def words(settings: Settings, model: PurePosixPath, threads: int, length: Length, sample: Sample | None) -> list[str]:
-    """The options of one run."""
+def words(
+    settings: Settings,
+    model: PurePosixPath,
+    threads: int,
+    length: Length,
+    sample: Sample | None,
+) -> list[str]:
+    """The options of one run.
+
+    Args:
+        settings: How it is measured.
+        model: The file on the phone.
+        threads: Threads of one inference.
+        length: How long.
+        sample: What the model is given, for an answer that is kept; None for random numbers.
+    """
     found = [
         f"--graph={model}",
         f"--num_threads={threads}",
@@ -64,6 +80,7 @@ def words(settings: Settings, model: PurePosixPath, threads: int, length: Length
             f"--input_layer={INPUT}",
             f"--input_layer_shape={shape}",
             f"--input_layer_value_files={INPUT}:{sample.path}",
+            f"--output_filepath={FOLDER / ANSWER}",
         ]
     if settings.delegate != "cpu":
         found.append(f"--use_{settings.delegate}=true")
@@ -96,7 +113,8 @@ def run(
         line = f"taskset {mask(cores)} {line}"
     if timed:
         line = f"timeout -s KILL {limit_s:.0f} {line}"
-    script = f"cd {quoted([FOLDER])} && export LD_LIBRARY_PATH={quoted([FOLDER])} ADSP_LIBRARY_PATH={quoted([FOLDER])}"
+    places = f"LD_LIBRARY_PATH={quoted([FOLDER])} ADSP_LIBRARY_PATH={quoted([FOLDER])}"
+    script = f"cd {quoted([FOLDER])} && rm -f {ANSWER} && export {places}"
     begin_s = time.monotonic()
     said = adb.shell(f"{script}\n{line}", timeout_s=limit_s + GRACE_S)
     if timed and said.exit_code in KILLED and time.monotonic() - begin_s >= limit_s:
@@ -107,12 +125,20 @@ def run(
     return said
 
 
-def fell_back(delegate: str, applied: dict[str, str], ignored: Sequence[str]) -> str | None:
-    """Why a run is not what was asked for, as a sentence; None when it is."""
-    if delegate == "cpu":
-        return None
-    if any(word.lstrip("-").startswith(f"use_{delegate}") for word in ignored):
+def fell_back(delegate: str, said: Output) -> str | None:
+    """Why a run is not what was asked for, as a sentence; None when it is, as far as the program tells.
+
+    Args:
+        delegate: What was asked for.
+        said: What the program said.
+    """
+    if delegate != "cpu" and any(word.lstrip("-").startswith(f"use_{delegate}") for word in said.ignored):
         return f"this benchmark_model has no delegate for {delegate}: it ran on the processor"
-    if applied.get(EXPECTED[delegate]) == "not":
-        return f"the {EXPECTED[delegate]} delegate took nothing of the model: it ran on the processor"
+    # Those that the target's arguments ask for are among these, such as EXTERNAL.
+    idle = [name for name, extent in said.applied.items() if extent == "not" and name != "XNNPACK"]
+    if idle:
+        return f"the {idle[0]} delegate took nothing of the model: it ran on the processor"
+    # LiteRT 2 does not say so: where an accelerator refuses a model, XNNPACK gets it.
+    if delegate != "cpu" and said.taken and {item.delegate for item in said.taken if item.nodes} <= {"XNNPACK"}:
+        return f"nothing but XNNPACK took a part of the model, and {delegate} was asked for: it ran on the processor"
     return None

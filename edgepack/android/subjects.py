@@ -25,10 +25,12 @@ class Subject:
     Attributes:
         entry: As the runner describes it.
         inputs: Its inputs as the manifest has them; empty for a bare file.
+        outputs: Its outputs, likewise.
     """
 
     entry: bundle.Entry
-    inputs: tuple[TensorSpec, ...]
+    inputs: tuple[TensorSpec, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
 
     def samples(self, count: int) -> list["SampleBytes"]:
         """Up to so many golden samples as the model takes them; none for a bare file or for several inputs.
@@ -70,12 +72,12 @@ def subjects(
         if what.suffix != ".tflite":
             raise WordsError(f"a phone runs .tflite files, and {what.name} is none", fix="give a .tflite file")
         entry = bundle.Entry(what.name, what, RUNTIME, threads or 1, None, None, None, None)
-        return [Subject(entry, ())]
+        return [Subject(entry)]
     for name in artifacts:
         if not name.endswith(".tflite"):
             raise WordsError(f"a phone runs .tflite files, and {name} is none", fix="leave it out")
     entries = bundle.read(what, artifacts=artifacts, runtime=RUNTIME, threads=threads)
-    return [Subject(entry, _inputs(what, entry.name)) for entry in entries]
+    return [Subject(entry, *_tensors(what, entry.name)) for entry in entries]
 
 
 def manifest(what: Path) -> Mapping[str, Any]:
@@ -94,11 +96,15 @@ def of_target(what: Path) -> Mapping[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _inputs(folder: Path, name: str) -> tuple[TensorSpec, ...]:
+def _tensors(folder: Path, name: str) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    """Inputs and outputs of an artifact, by its bundle's manifest."""
     try:
         for artifact in manifest(folder)["artifacts"]:
             if artifact["file"] == name:
-                return tuple(TensorSpec.from_dict(spec) for spec in artifact["inputs"])
+                inputs, outputs = (
+                    tuple(TensorSpec.from_dict(spec) for spec in artifact[key]) for key in ("inputs", "outputs")
+                )
+                return inputs, outputs
     except (KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"{folder / 'manifest.json'} does not say what {name} takes ({error})") from error
-    return ()
+        raise UsageError(f"{folder / 'manifest.json'} does not say what {name} takes and gives ({error})") from error
+    return (), ()

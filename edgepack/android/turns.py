@@ -16,20 +16,20 @@ STEP_S = 0.2
 
 
 @contextmanager
-def turn(serial: str, say: Callable[[str], None], *, longest_s: float = LONGEST_S) -> Iterator[None]:
-    """Have a phone for oneself, as far as this user's programs on this machine are concerned.
+def turn(what: str, say: Callable[[str], None] | None = None, *, longest_s: float = LONGEST_S) -> Iterator[None]:
+    """Have something for oneself, as far as this user's programs on this machine are concerned.
 
     Args:
-        serial: The phone.
+        what: Such as ``the phone R58M``.
         say: Called with one line when another one has it.
         longest_s: Seconds to wait at most.
 
     Raises:
         AndroidError: The other one did not end in time.
     """
-    name = re.sub(r"[^\w.-]+", "-", serial)
+    name = re.sub(r"[^\w.-]+", "-", what)
     begin_s = time.monotonic()
-    with (Path(tempfile.gettempdir()) / f"edgepack-phone-{os.getuid()}-{name}.lock").open("a") as file:
+    with (Path(tempfile.gettempdir()) / f"edgepack-{os.getuid()}-{name}.lock").open("a") as file:
         waited = False
         while True:
             try:
@@ -38,11 +38,11 @@ def turn(serial: str, say: Callable[[str], None], *, longest_s: float = LONGEST_
             except BlockingIOError as error:
                 if time.monotonic() - begin_s >= longest_s:
                     raise AndroidError(
-                        f"the phone {serial} was in use by another measurement for {longest_s:.0f} s",
+                        f"{what} was in use by another measurement for {longest_s:.0f} s",
                         fix="wait for it, or end it",
                     ) from error
-                if not waited:
-                    say(f"waiting for another measurement on {serial}")
+                if say is not None and not waited:
+                    say(f"waiting for another measurement, which has {what}")
                 waited = True
                 time.sleep(STEP_S)
         yield

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CURVE_INCHES = (3.3, 2.3)
+NAMES_SHARE = 0.075
 MOST_BANDS = 80
 """Over a chart; a finger cannot tell more of them apart."""
 
@@ -80,7 +81,9 @@ def curves(report: Report) -> tuple[Chart, ...]:
                 continue
             figure = svg.new_figure(*CURVE_INCHES)
             axes = figure.add_subplot()
-            _draw(axes, parts, plan)
+            lines = _draw(axes, parts, plan)
+            # Room for the names of phases; were they part of the layout, a long one would take the axes' width.
+            figure.set_layout_engine("constrained", rect=(0, 0, 1, 1 - NAMES_SHARE * lines))
             svg.settle(figure)
             words = " and ".join(line.word for line in plan.lines) if len(plan.lines) > 1 else ""
             label = f"{plan.title} by epoch{f', {words}' if words else ''}; " + ", ".join(part.name for part in parts)
@@ -90,8 +93,8 @@ def curves(report: Report) -> tuple[Chart, ...]:
     return tuple(found)
 
 
-def _draw(axes: "Axes", parts: tuple[Phase, ...], plan: Plan) -> None:
-    """Draw one chart over all phases."""
+def _draw(axes: "Axes", parts: tuple[Phase, ...], plan: Plan) -> int:
+    """Draw one chart over all phases; returns how many lines their names take above it."""
     from matplotlib.ticker import MaxNLocator
 
     start = 0
@@ -118,7 +121,7 @@ def _draw(axes: "Axes", parts: tuple[Phase, ...], plan: Plan) -> None:
         if number + 1 < len(parts):
             axes.axvline(start + 0.5, color=svg.MUTED, linewidth=0.7, linestyle=(0, (2, 3)))
     axes.set_xlim(0.5, start + 0.5)
-    _name_phases(axes, parts, start)
+    return _name_phases(axes, parts, start)
 
 
 def _spots(figure: "Figure", axes: "Axes", parts: tuple[Phase, ...], plan: Plan, slug: str) -> Iterator[Spot]:
@@ -145,8 +148,8 @@ def _spots(figure: "Figure", axes: "Axes", parts: tuple[Phase, ...], plan: Plan,
         start += len(part.curve)
 
 
-def _name_phases(axes: "Axes", parts: tuple[Phase, ...], epochs: int) -> None:
-    """Write each phase's name above its stretch, on a second line where the stretch is too short for it."""
+def _name_phases(axes: "Axes", parts: tuple[Phase, ...], epochs: int) -> int:
+    """Write each phase's name above its stretch, on a second line where it is too short for it; returns the lines."""
     start = 0
     lines_end = [0.0, 0.0]  # where the last name on each of the two lines ends, as a share of the width
     for part in parts:
@@ -164,3 +167,4 @@ def _name_phases(axes: "Axes", parts: tuple[Phase, ...], epochs: int) -> None:
             in_layout=False,
         )
         start += len(part.curve)
+    return 2 if lines_end[1] else 1

@@ -12,6 +12,7 @@ from edgepack.report.schema import Latency, Report, Target
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.patches import PathPatch
 
 WIDTH_INCHES, ROW_INCHES, MARGIN_INCHES = 4.2, 0.56, 0.62
 
@@ -104,8 +105,8 @@ def _strip(axes: "Axes", line: int, latency: Latency, colour: str) -> None:
     p = latency.percentiles_ms
     base = line - 0.02
     if p:
-        heights = [line + 0.2 + 0.14 * ((index * 0.618) % 1 - 0.5) for index in range(1, 100)]
-        axes.scatter(p[1:100], heights, s=5, color=colour, alpha=0.45, linewidth=0, zorder=3)
+        heights = [line + 0.2 + 0.19 * ((index * 0.618) % 1 - 0.5) for index in range(1, 100)]
+        axes.add_patch(_dots(list(p[1:100]), heights, colour))
         axes.plot([p[5], p[95]], [base] * 2, color=colour, linewidth=1, zorder=3)
         axes.plot([p[25], p[75]], [base] * 2, color=colour, linewidth=6, solid_capstyle="butt", alpha=0.6, zorder=3)
     middle = latency.p50_ms or 0.0
@@ -131,6 +132,17 @@ def _strip(axes: "Axes", line: int, latency: Latency, colour: str) -> None:
             zorder=6,
             in_layout=False,
         )
+
+
+def _dots(x: list[float], y: list[float], colour: str) -> "PathPatch":
+    """Dots as one shape: lines of no length with round ends, where a scatter would be an element for each."""
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path
+
+    ends = [(left + reach, height) for left, height in zip(x, y, strict=True) for reach in (0.0, 1e-9 * left)]
+    path = Path(ends, [Path.MOVETO, Path.LINETO] * len(x))
+    path.should_simplify = False
+    return PathPatch(path, fill=False, edgecolor=colour, alpha=0.5, linewidth=1.9, capstyle="round", zorder=3)
 
 
 def _spot(figure: "Figure", axes: "Axes", line: int, latency: Latency, slug: str) -> Spot:

@@ -2,11 +2,15 @@
 
 import dataclasses
 import json
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from edgepack.errors import RecipeError
 from edgepack.report.schema import SCHEMA, Document, Report
 from edgepack.report.table import rows, verdicts
+
+if TYPE_CHECKING:
+    import pydantic
 
 
 def to_json(report: Report) -> str:
@@ -39,11 +43,19 @@ def from_json(text: str) -> Report:
     if found != SCHEMA:
         raise RecipeError(f"report.json has the schema {found!r}, expected {SCHEMA!r}", fix=fix)
     try:
-        return pydantic.TypeAdapter(Report).validate_python(fields)
+        return _adapter().validate_python(fields)
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise RecipeError(f"report.json, {where}: {first['msg']}", fix=fix) from error
+
+
+@cache
+def _adapter() -> "pydantic.TypeAdapter[Report]":
+    """What checks a report; building it takes longer than reading one."""
+    import pydantic
+
+    return pydantic.TypeAdapter(Report)
 
 
 def json_schema() -> dict[str, Any]:

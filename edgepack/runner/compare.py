@@ -55,9 +55,9 @@ class Rounds:
     """
 
     rounds: int = 10
-    warmup_s: float = 0.3
+    warmup_s: float = 0.2
     turn_s: float = 0.01
-    turns: int = 32
+    turns: int = 24
     round_s: float = 5.0
     start_timeout_s: float = 120.0
     quick: bool = False

@@ -61,6 +61,7 @@ def merge(parts: Sequence[Mapping[str, Any]], *, kept: int) -> dict[str, Any]:
 
 def _process(part: Mapping[str, Any]) -> dict[str, Any]:
     return {
+        "p10_ms": float(np.percentile(part["samples_ns"], 10)) / 1e6,
         "p50_ms": part["latency_ms"]["p50"],
         "runs": part["runs"],
         "load_ms": part["load_ms"],

@@ -50,6 +50,7 @@ def probe(request: dict[str, Any]) -> dict[str, Any]:
         "machine": platform.machine(),
         "system": platform.system(),
         "bits": 64 if sys.maxsize > 2**32 else 32,
+        "program": sys.executable,
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),
         "libc": libc,
@@ -192,8 +193,9 @@ def watched(argv: list[str], folder: str, env: dict[str, str]) -> int:
 
 def main() -> None:
     """Answer one request; the last line of standard error says how it ended, which a lost connection does not."""
-    sys.stdout.write(MARK + "\n")
-    sys.stdout.flush()
+    for stream in (sys.stdout, sys.stderr):  # what a talkative shell said comes before
+        stream.write(MARK + "\n")
+        stream.flush()
     try:
         request = json.loads(sys.stdin.buffer.readline())
         answer = {"probe": probe, "receive": receive, "run": run}[sys.argv[1]](request)

@@ -198,12 +198,13 @@ class Connection:
                 f"{self.address.name} gave no answer within {timeout_s:g} s",
                 fix="allow more time, or look at the device",
             )
-        errors, mark, told = said.rpartition(MARK)
-        if not mark:
-            raise self._failure(process.returncode, said)
-        answer: dict[str, Any] = json.loads(told)
+        last = re.search(re.escape(MARK) + r"(\{.*\})\s*\Z", said)
+        if last is None:
+            raise self._failure(process.returncode, said.rpartition(MARK)[2])
+        answer: dict[str, Any] = json.loads(last[1])
         _, _, text = b"".join(output).decode(errors="replace").partition(MARK + "\n")
         self.python = self.python or answer.get("program")
+        _, _, errors = said[: last.start()].partition(MARK + "\n")
         return answer, text, errors.removesuffix("\n")
 
     def close(self) -> None:

@@ -40,8 +40,7 @@ class Phone:
             serial, self._options = addresses.parse(address)
             addresses.settings(None, self._options)
             self._adb = Adb(serial)
-        options = "&".join(f"{key}={value}" for key, value in self._options.items())
-        full = f"adb://{self._adb.serial}" + (f"?{options}" if options else "")
+        full = addresses.identity(self._adb.serial, self._options)
         self.device = Device(full, re.sub(r"[^\w.-]+", "-", full.removeprefix("adb://")))
         self._pushed = False
 

@@ -7,6 +7,7 @@ only the models are sent: the same program on the same disk runs the same instru
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Self
@@ -35,10 +36,7 @@ class Board:
     Attributes:
         device: The simulated device.
         say: Called with one line before something that takes a while.
-        protocol: How long measurements go on here, whatever is asked for: simulated seconds are long ones.
     """
-
-    protocol = PROTOCOL
 
     def __init__(self, processor: str = boot.PROCESSOR) -> None:
         suffix = "" if processor == boot.PROCESSOR else f":{processor}"
@@ -56,6 +54,10 @@ class Board:
     def run(self, argv: Sequence[str], *, timeout_s: float, env: Mapping[str, str] | None = None) -> Completed:
         """Run a program on the board; see `Transport`. The limit is one of real time."""
         return self._started(()).run(argv, timeout_s=timeout_s, env=env)
+
+    def protocol(self, asked: Protocol) -> Protocol:
+        """How long a measurement goes on here: simulated seconds are long ones."""
+        return replace(PROTOCOL, quick=asked.quick, processes=asked.processes)
 
     def ask(self, words: Sequence[str | Path], *, timeout_s: float) -> tuple[dict[str, Any], int]:
         """Ask the runner on the board; see `Transport`. The limit is one of real time."""

@@ -245,6 +245,8 @@ def sync(stream: Stream, _: str) -> None:
             stream.write(b"STAT" + _status(Path(daemon.here(path))))
         elif kind == b"SEND":
             _take(stream, daemon, path)
+        elif kind == b"RECV":
+            _give(stream, Path(daemon.here(path)))
         else:
             stream.write(SYNC_FAIL + struct.pack("<I", 7) + b"unknown")
             return
@@ -256,6 +258,19 @@ def _status(path: Path) -> bytes:
     except OSError:
         return struct.pack("<III", 0, 0, 0)
     return struct.pack("<III", found.st_mode, found.st_size & 0xFFFFFFFF, int(found.st_mtime))
+
+
+def _give(stream: Stream, path: Path) -> None:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        reason = str(error.strerror).encode()
+        stream.write(SYNC_FAIL + struct.pack("<I", len(reason)) + reason)
+        return
+    for first in range(0, len(content), 64 * 1024):
+        piece = content[first : first + 64 * 1024]
+        stream.write(b"DATA" + struct.pack("<I", len(piece)) + piece)
+    stream.write(b"DONE" + struct.pack("<I", 0))
 
 
 def _take(stream: Stream, daemon: Daemon, given: str) -> None:

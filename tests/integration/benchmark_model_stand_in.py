@@ -15,7 +15,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 KNOWN = (
     "graph", "num_threads", "warmup_runs", "warmup_min_secs", "num_runs", "min_secs", "max_secs", "input_layer",
-    "input_layer_shape", "input_layer_value_files", "use_gpu", "use_nnapi", "nnapi_accelerator_name",
+    "input_layer_shape", "input_layer_value_files", "output_filepath", "use_gpu", "use_nnapi", "nnapi_accelerator_name",
     "enable_op_profiling", "report_peak_memory_footprint",
 )  # fmt: skip
 
@@ -65,6 +65,9 @@ def main() -> int:
         f"Warmup (avg): {statistics.fmean(warmup):g}, Inference (avg): {statistics.fmean(timed):g}"
     )
     print("INFO: Memory footprint delta from the start of the tool (MB): init=1.5 overall=2.25")
+    if "output_filepath" in given:
+        (answer,) = interpreter.get_output_details()
+        Path(given["output_filepath"]).write_bytes(interpreter.get_tensor(answer["index"]).tobytes())
     if given.get("report_peak_memory_footprint") == "true":
         print("INFO: Overall peak memory footprint (MB) via periodic monitoring: 12.5")
     if given.get("enable_op_profiling") == "true":

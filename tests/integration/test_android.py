@@ -17,7 +17,7 @@ import phones
 import pytest
 from adb_daemon import Daemon
 
-from edgepack import transports
+from edgepack import baseline, bundle, history, transports
 from edgepack.android import program as android_program
 from edgepack.android.adb import Adb
 from edgepack.android.errors import ProgramError
@@ -59,7 +59,7 @@ def measure(
 
 
 def test_a_bundle_is_measured_with_its_own_samples_on_the_fast_cores(
-    phone: Daemon, program: Path, digits_bundle: Path
+    phone: Daemon, program: Path, digits_bundle: Path, tmp_path: Path
 ) -> None:
     document, code = measure(phone, digits_bundle, program, protocol=ROWS, artifacts=["model.float32.tflite"])
     assert (code, document["schema"]) == (0, "edgepack.latency/1")
@@ -79,14 +79,22 @@ def test_a_bundle_is_measured_with_its_own_samples_on_the_fast_cores(
         assert [process["p50_ms"] for process in result["processes"]] == [item["p50_ms"] for item in result["windows"]]
         assert result["peak_rss_mib"] == 12.5 and result["energy_mj"] is None
         assert [operator["type"] for operator in result["details"]["operators"]] == ["CONV_2D", "FULLY_CONNECTED"]
+        golden = result["details"]["golden"]
+        assert (golden["samples"], golden["status"], golden["identical"]) == (5, "ok", True)
         state = result["machine"]["before"]
         assert (state["governor"], state["frequency_khz"], state["temperature_c"]) == ("schedutil", 2_700_000, 43.9)
         assert state["battery"] == {"level": 85, "temperature_c": 28.1, "powered": ["USB"]}
         assert state["load_average"] == [1.25, 0.75, 0.5] and state["thermal_status"] == 0
+    baseline.save(tmp_path / "baseline.json", [document])
+    (judgement,) = baseline.judge(tmp_path / "baseline.json", document, fail_above=0.05)
+    assert (judgement.verdict, judgement.ratio) == ("ok", 1) or judgement.interval[1] > 1.05
+    history.append(tmp_path / "history", history.entries(document, digits_bundle))
+    (record,) = history.read(tmp_path / "history")
+    assert record["device"]["address"] == f"adb://{phone.address}"
     assert set((phone.root / "masks").read_text().split()) == {"30"}
-    golden = np.load(digits_bundle / "golden.npz")["input"]
+    real = np.load(digits_bundle / "golden.npz")["input"]
     held = np.fromfile(phone.root / "data/local/tmp/edgepack/model.float32.tflite.3.bin", np.float32)
-    np.testing.assert_array_equal(held.reshape(golden[3].shape), golden[3])
+    np.testing.assert_array_equal(held.reshape(real[3].shape), real[3])
 
 
 def test_what_has_not_changed_is_not_sent_again(phone: Daemon, program: Path, digits_bundle: Path) -> None:
@@ -105,6 +113,19 @@ def test_what_has_not_changed_is_not_sent_again(phone: Daemon, program: Path, di
         hashlib.sha256(place.read_bytes()).hexdigest()
         == hashlib.sha256((digits_bundle / "model.int8.tflite").read_bytes()).hexdigest()
     )
+
+
+def test_a_wrong_model_has_no_latency(phone: Daemon, program: Path, bundle_copy: Path) -> None:
+    with np.load(bundle_copy / "golden.npz") as arrays:
+        stored = dict(arrays)
+    stored["output/model.float32.tflite/litert"][0, 0] += 0.01
+    np.savez(bundle_copy / "golden.npz", **stored)
+    bundle.seal(bundle_copy)
+    document, code = measure(phone, bundle_copy, program, artifacts=["model.float32.tflite"])
+    (result,) = document["results"]
+    assert (code, result["status"]) == (6, "error")
+    assert result["reason"].startswith("the outputs differ by up to 0.01; expected at most ")
+    assert "a wrong model has no latency" in result["reason"]
 
 
 def test_a_phone_without_exit_codes_of_its_own_is_measured_too(
@@ -157,6 +178,7 @@ def test_a_delegate_that_takes_nothing_is_no_measurement_of_it(
 ) -> None:
     file = digits_bundle / "model.int8.tflite"
     document, code = measure(phone, file, program, options="&delegate=gpu")
+    assert document["device"]["address"] == f"adb://{phone.address}?delegate=gpu"
     assert code == 6 and "the GPU delegate took nothing of the model" in document["results"][0]["reason"]
     document, code = measure(phone, file, program, options="&delegate=npu")
     assert code == 6 and "no delegate for npu" in document["results"][0]["reason"]
@@ -169,6 +191,23 @@ def test_a_phone_that_is_lost_in_mid_run_is_said_to_be(phone: Daemon, program: P
     assert caught.value.exit_code == 6 and "keep it awake" in caught.value.fix
     phone.cut = None
     assert measure(phone, digits_bundle / "model.int8.tflite", program)[1] == 0
+
+
+def test_two_phones_at_once_of_which_one_is_lost(
+    phone: Daemon, program: Path, digits_bundle: Path, tmp_path: Path
+) -> None:
+    phone.cut = "--graph="
+    with phones.phone(tmp_path / "second") as other:
+        addresses = [f"adb://{daemon.address}?benchmark_model={program}" for daemon in (phone, other)]
+        words = [word for address in addresses for word in ("--on", address)]
+        file = str(digits_bundle / "model.int8.tflite")
+        argv = [sys.executable, "-m", "edgepack.cli.main", "bench", file, *words, "--quick", "--json"]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 6
+    document, _ = json.JSONDecoder().raw_decode(done.stdout)  # behind it stands the error
+    lost, kept = document["devices"]
+    assert lost["measurement"] is None and "was lost while it ran a command" in lost["error"]["message"]
+    assert kept["error"] is None and kept["measurement"]["results"][0]["status"] == "ok"
 
 
 def test_a_program_that_hangs_is_ended_on_the_phone(phone: Daemon, server: phones.Server) -> None:

@@ -48,7 +48,6 @@ RUN_ELSEWHERE = {
     r"git clone\b": "the tests run in a clone already",
     r"cd edgepack\b": "follows `git clone`",
     r"(sudo )?(apt-get|apt|systemctl|dockerd)\b": "changes the machine",
-    r"edgepack bench .* --on \"?adb:": "needs a phone; test_android.py measures what stands for one",
     r"edgepack image out/digits/android-arm64": "test_phone_image.py builds it",
     r"(sudo )?containers/base/build\b": "continuous integration runs it before the tests; it downloads packages",
     r"edgepack (image|verify|bench) out/digits/.*arm64": "test_arm64.py runs the same, which takes half a minute",
@@ -62,10 +61,11 @@ RUN_ELSEWHERE = {
     r"edgepack run examples/breast_cancer/recipe\.yaml(?!.*--(smoke|to))": "a minute each; its smoke run is below",
     r"(edgepack \w+|ls|cat|\S*python\S* -m edgepack\.runner .*) out/breast_cancer": "needs what those minutes leave",
     r"edgepack run mine/recipe\.yaml$": "minutes; its smoke run is above",
-    r"edgepack (bench|verify) .*--on (ssh:|adb:|board)": "a device; the tests of these transports bring their own",
+    r"edgepack (bench|verify) .*--on \"?(ssh:|adb:|board)": "a device; the tests of these transports bring their own",
     r"docker (swarm|stack|service)\b": "tests/containers/test_swarm.py does it, and leaves no swarm behind",
     r"docker compose\b": "a plug-in that Debian's engine comes without; unit tests check the file",
     r"kubectl\b": "needs a cluster; unit tests check the files against the published schemas",
+    r"chromium\b": "the machine may have none; test_report_html.py looks at the page in it",
     r"tritonserver\b": "an image of many gigabytes; test_deploy.py runs the models as they are configured",
 }
 """Lines that no test here executes, as the beginning of the line, each with its reason."""

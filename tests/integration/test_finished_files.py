@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from support import ROOT, TIMEOUT_S, Edgepack, read_json
 
+from edgepack import history
 from edgepack.errors import RecipeError
 from edgepack.formats import onnx, tflite
 from edgepack.store import file_digest
@@ -58,6 +59,14 @@ def finished(files: Path, tmp_path_factory: pytest.TempPathFactory, edgepack: Ed
     for stage in ("train", "compress", "export"):
         assert re.search(rf"– {stage} +skipped: the model is finished files", done.stderr)
     return folder
+
+
+def test_what_a_run_measured_is_in_the_history_of_its_folder(finished: Path) -> None:
+    records = history.read(finished / "out/theirs/history")
+    on_this_host = [record for record in records if record["device"]["address"] == "local"]
+    files = [artifact["file"] for artifact in read_json(finished / BUNDLE / "manifest.json")["artifacts"]]
+    assert {record["lineage"] for record in on_this_host} == {f"theirs/linux-amd64-cpu/{name}" for name in files}
+    assert all("short" in record["flags"] for record in records)
 
 
 def changed(folder: Path, old: str, new: str) -> str:

@@ -19,6 +19,7 @@ FACTS |= {"emulated": False, "kernel": "Linux 6", "python": "3.12", "numpy": "2.
 def measured(
     p50_ms: list[float],
     *,
+    p10_ms: list[float] | None = None,
     reference_ms: float | None = 0.1,
     simulated: bool = False,
     facts: dict[str, Any] | None = None,
@@ -33,7 +34,11 @@ def measured(
         "threads": 1,
         "status": "ok",
         "processes": [
-            {"p50_ms": value, "reference_ms": reference_ms and reference_ms * (1 + number / 1000)}
+            {
+                "p50_ms": value,
+                "p10_ms": p10_ms and p10_ms[number],
+                "reference_ms": reference_ms and reference_ms * (1 + number / 1000),
+            }
             for number, value in enumerate(p50_ms)
         ],
         **changes,
@@ -103,6 +108,15 @@ def test_a_machine_that_became_slower_is_not_taken_for_the_model(tmp_path: Path)
     assert hidden.verdict == "cannot tell" and "faster than it was then" in hidden.note
     other = measured(times(1.15), reference_ms=0.115, facts={"numpy": "2.4"})
     assert judged(tmp_path, before, other).verdict == "slower"  # another numpy: its work says nothing
+
+
+def test_other_programs_make_some_inferences_slower_and_a_model_all(tmp_path: Path) -> None:
+    before = measured(STEADY, p10_ms=times(0.9))
+    busy = judged(tmp_path, before, measured(times(1.4), p10_ms=times(0.91)))
+    assert busy.verdict == "cannot tell"
+    assert "its fastest tenth takes 1.011 times as long: other programs are at work" in busy.sentence()
+    assert judged(tmp_path, before, measured(times(1.4), p10_ms=times(1.2))).verdict == "slower"
+    assert judged(tmp_path, before, measured(times(0.99), p10_ms=times(0.9))).verdict == "ok"
 
 
 @pytest.mark.parametrize(
@@ -186,22 +200,24 @@ def test_a_share_without_a_percent_sign_is_not_guessed(text: str) -> None:
         baseline.share(text)
 
 
-def test_where_the_gate_cannot_tell_it_measures_more_processes(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("first", "limit", "verdict", "measured_again"),
+    [
+        ([1.0, 1.3, 1.0, 1.3, 1.0], 0.05, "slower", 1),
+        ([1.0, 1.3, 1.0, 1.3, 1.0], 0.18, "cannot tell", 2),
+        (times(1.25), 0.05, "slower", 0),
+    ],
+)
+def test_where_the_gate_cannot_tell_it_measures_more_processes(
+    tmp_path: Path, first: list[float], limit: float, verdict: str, measured_again: int
+) -> None:
     path = tmp_path / "baseline.json"
     baseline.save(path, [measured(STEADY)])
-    doubtful, clear = measured([1.0, 1.3, 1.0, 1.3, 1.0]), measured(times(1.25))
     made: list[dict[str, Any]] = []
 
-    def measure() -> dict[str, Any]:
-        made.append(doubtful if not made else clear)
+    def again() -> dict[str, Any]:
+        made.append(measured(times(1.25)))
         return made[-1]
 
-    document, (found,) = baseline.gate(path, measure, fail_above=0.05)
-    assert document == doubtful
-    assert (len(made), found.verdict) == (2, "slower")
-    made.clear()
-    _, (found,) = baseline.gate(path, lambda: made.append(clear) or clear, fail_above=0.05)  # type: ignore[func-returns-value]
-    assert (len(made), found.verdict) == (1, "slower")
-    made.clear()
-    _, (found,) = baseline.gate(path, lambda: made.append(doubtful) or doubtful, fail_above=0.11)  # type: ignore[func-returns-value]
-    assert (len(made), found.verdict) == (3, "cannot tell")
+    (found,) = baseline.gate(path, measured(first), again, fail_above=limit)
+    assert (found.verdict, len(made)) == (verdict, measured_again)

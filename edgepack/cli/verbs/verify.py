@@ -9,7 +9,11 @@ import typer
 def command(
     bundle: Annotated[Path, typer.Argument(help="A bundle: out/<recipe>/<target>.")],
     on: Annotated[
-        str, typer.Option(help="Where golden samples run: local, docker (the bundle's image) or docker:IMAGE.")
+        str,
+        typer.Option(
+            help="Where golden samples run: local, docker (the bundle's image), docker:IMAGE, ssh://[USER@]HOST[:PORT] "
+            "or board."
+        ),
     ] = "local",
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
@@ -21,7 +25,9 @@ def command(
 
     with Progress(quiet=json, about="verify") as progress:
         progress.started("verify", f"{bundle} {on}")
-        result = check_bundle(bundle, on)
+        result = check_bundle(
+            bundle, on, say=lambda text: progress.progress("verify", {"label": "verify", "text": text})
+        )
     if json:
         print_json(result)
         return 0

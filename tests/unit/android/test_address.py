@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgepack.android.address import Settings, parse, settings
+from edgepack.android.address import Settings, identity, parse, settings
 from edgepack.android.errors import WordsError
 
 
@@ -64,3 +64,8 @@ def test_a_target_without_a_word_of_phones_has_the_usual_settings() -> None:
 def test_settings_that_are_none(values: dict[str, str], message: str) -> None:
     with pytest.raises(WordsError, match=message):
         settings(values, {})
+
+
+def test_the_name_of_a_result() -> None:
+    assert identity("A1", {}) == identity("A1", {"benchmark_model": "x", "sha256": "0" * 64}) == "adb://A1"
+    assert identity("A1", {"cores": "4-7", "delegate": "gpu"}) == "adb://A1?delegate=gpu&cores=4-7"

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgepack.android.delegates import Taken
 from edgepack.android.errors import ProgramError
-from edgepack.android.output import Taken, parse
+from edgepack.android.output import parse
 
 FOLDER = Path(__file__).parent / "outputs"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.txt"))
 TEXTS = {name: (FOLDER / f"{name}.txt").read_text() for name in NAMES}
-BROKEN = {"crash_2020", "gpu_build_failure_2024", "gpu_partly_2019"}
+BROKEN = {"crash_2020", "gpu_build_failure_2024", "gpu_partly_2019", "gpu_partly_2022", "profile_2021"}
 
 
 def body(name: str) -> str:
@@ -78,7 +79,52 @@ def test_a_delegate_that_takes_nothing_is_told_from_one_that_does() -> None:
 
 
 def test_the_gpus_first_words_for_it() -> None:
-    assert parse(body("gpu_partly_2019") + body("cpu_2019")).nodes == {"total": 65, "by": {"GPU": 0, "LiteRT": 65}}
+    found = parse(body("gpu_partly_2019") + body("cpu_2019"))
+    assert found.nodes == {"total": 65, "by": {"GPU": 0, "LiteRT": 65}}
+    assert found.unsupported == ("ADD", "AVERAGE_POOL_2D")
+
+
+def test_the_gpus_words_of_2022_for_it() -> None:
+    found = parse(body("gpu_partly_2022") + body("cpu_2023"))
+    assert found.nodes == {"total": 297, "by": {"GPU": 97, "LiteRT": 200}}
+    assert found.unsupported[:2] == ("ARG_MAX: Operation is not supported.", "CAST: Not supported cast case")
+    assert len(found.unsupported) == 6
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        # As logs of LiteRT 2 in public repositories have them: the GPU, an NPU, and an NPU that compiled on the phone.
+        (
+            [
+                "VERBOSE: Replacing 48 out of 90 node(s) with delegate (LITERT_CL) node, yielding 2 partitions",
+                "VERBOSE: Replacing 32 out of 43 node(s) with delegate (TfLiteXNNPackDelegate) node, yielding 4",
+            ],
+            {"total": 90, "by": {"GPU": 48, "XNNPACK": 32, "LiteRT": 10}},
+        ),
+        (
+            ["I tflite : Replacing 1 out of 1 node(s) with delegate (DispatchDelegate) for subgraph 0"],
+            {"total": 1, "by": {"NPU": 1}},
+        ),
+        (
+            [
+                "I litert  : Partitioned subgraph<0>, selected 3911 ops, from a total of 3912 ops. resulted in 2",
+                "I tflite  : Replacing 2 out of 3 node(s) with delegate (DispatchDelegate) node, yielding 3 partitions",
+            ],
+            {"total": 3912, "by": {"NPU": 3911, "LiteRT": 1}},
+        ),
+    ],
+)
+def test_delegates_of_litert_2(lines: list[str], expected: dict[str, object]) -> None:
+    assert parse("\n".join(lines) + "\n" + body("litert_2026")).nodes == expected
+
+
+def test_the_profile_of_a_detector() -> None:
+    found = parse(body("cpu_2023") + body("profile_2021")).operators
+    assert [(item.type, item.count) for item in found] == [
+        ("CONV_2D", 34), ("DEPTHWISE_CONV_2D", 13), ("TFLite_Detection_PostProcess", 1), ("CONCATENATION", 2),
+        ("LOGISTIC", 1),
+    ]  # fmt: skip
 
 
 def test_the_profile_by_type_of_operator() -> None:

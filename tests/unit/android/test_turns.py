@@ -20,17 +20,17 @@ def test_the_second_waits_says_so_and_goes_on() -> None:
     heard = threading.Event()
 
     def second() -> None:
-        with turn("host:5555", lambda text: (said.append(text), heard.set())[0]):
+        with turn("the phone host:5555", lambda text: (said.append(text), heard.set())[0]):
             order.append("second")
 
-    with turn("host:5555", said.append):
+    with turn("the phone host:5555", said.append):
         thread = threading.Thread(target=second)
         thread.start()
         assert heard.wait(20)
         order.append("first")
     thread.join(20)
     assert order == ["first", "second"]
-    assert said == ["waiting for another measurement on host:5555"]
+    assert said == ["waiting for another measurement, which has the phone host:5555"]
 
 
 def test_another_phone_does_not_wait() -> None:
@@ -41,9 +41,9 @@ def test_another_phone_does_not_wait() -> None:
 
 def test_it_does_not_wait_for_ever() -> None:
     def have(longest_s: float) -> None:
-        with turn("A", lambda text: None, longest_s=longest_s):
+        with turn("A", longest_s=longest_s):
             pass
 
-    with turn("A", lambda text: None), pytest.raises(AndroidError, match="in use by another measurement"):
+    with turn("A"), pytest.raises(AndroidError, match="in use by another measurement"):
         have(0.3)
     have(0.3)

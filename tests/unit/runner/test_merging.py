@@ -36,6 +36,7 @@ def test_starts_are_medians_memory_the_highest_and_energy_the_mean() -> None:
         kept=10,
     )
     assert (whole["load_ms"], whole["peak_rss_mib"], whole["energy_mj"]) == (2.0, 60.0, 2.0)
+    assert [process["p10_ms"] for process in whole["processes"]] == [1e-6, 2e-6, 3e-6]
     assert [process["load_ms"] for process in whole["processes"]] == [9.0, 2.0, 2.0]
     assert (whole["runs"], whole["warmup_runs"], whole["elapsed_s"]) == (3, 12, 3.0)
     assert merge([part([1], energy_mj=1.0), part([2])], kept=10)["energy_mj"] is None
