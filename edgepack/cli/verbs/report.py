@@ -44,8 +44,9 @@ def _write(
     out_dir: Path, files: list[Path], history: Path | None, picture: Path | None, *, markdown: bool, as_json: bool
 ) -> int:
     from json import loads
+    from shlex import quote
 
-    from edgepack.cli.output import print_json
+    from edgepack.cli.output import print_json, say_next
     from edgepack.measurement import keep
     from edgepack.report import write
     from edgepack.report.adding import add
@@ -65,6 +66,7 @@ def _write(
         return 0
     for path in (*added, *(out_dir / name for name in ("report.html", "report.md", "report.json"))):
         typer.echo(str(path))
+    say_next(f"xdg-open {quote(str(out_dir / 'report.html'))}", beside=True)
     return 0
 
 
