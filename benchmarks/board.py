@@ -1,8 +1,8 @@
-"""Does a latency on the virtual board repeat from one start to the next, and is a 2 % slower model told apart?
+"""Does a latency on the virtual board repeat from one start to the next, and is a slightly slower model told apart?
 
     PYTHONPATH=. .venv/bin/python benchmarks/board.py [--boots 5] [--out benchmarks/results]
 
-Two float models that differ by one narrow layer, about 2 % of the instructions, are measured in turn; each in as many
+Two float models that differ by one narrow layer, less than 2 % of the instructions, are measured in turn; each in as many
 fresh boots. Nothing of it depends on how busy this machine is.
 """
 

@@ -24,13 +24,14 @@ INSTRUCTIONS = "shift=3,align=off,sleep=on"
 
 
 @contextmanager
-def booted(board: Path, *, processor: str, kept: Path | None = None) -> Iterator[list[str]]:
+def booted(board: Path, *, processor: str, kept: Path | None = None, counting: bool = True) -> Iterator[list[str]]:
     """Start a board on which nothing has run before, and switch it off.
 
     Args:
         board: The folder of an `image`.
         processor: One of PROCESSORS.
         kept: A disk with what the device keeps already, for ``~/.cache`` there.
+        counting: Whether its clock counts instructions; without it the board is some times as fast, and no clock.
 
     Yields:
         Words that start ssh with the board as the host ``board``.
@@ -45,7 +46,7 @@ def booted(board: Path, *, processor: str, kept: Path | None = None) -> Iterator
         ssh = ["ssh", "-F", str(_configuration(board, folder, port))]
         with (
             (folder / "qemu.log").open("wb") as log,
-            proc.started(_qemu(board, folder, port, processor, kept), env=None, stderr=log) as machine,
+            proc.started(_qemu(board, folder, port, processor, kept, counting), env=None, stderr=log) as machine,
         ):
             end = time.monotonic() + BOOT_S
             while proc.run([*ssh, ALIAS, "true"], timeout_s=60).returncode != 0:
@@ -65,7 +66,7 @@ def booted(board: Path, *, processor: str, kept: Path | None = None) -> Iterator
                         time.sleep(0.05)
 
 
-def _qemu(board: Path, folder: Path, port: int, processor: str, kept: Path | None) -> Sequence[str]:
+def _qemu(board: Path, folder: Path, port: int, processor: str, kept: Path | None, counting: bool) -> Sequence[str]:
     disks = [board / "board.ext4", *([kept] if kept else [])]
     drives: list[str] = []
     for number, disk in reversed(list(enumerate(disks))):  # the last one is the board's first
@@ -73,7 +74,8 @@ def _qemu(board: Path, folder: Path, port: int, processor: str, kept: Path | Non
         drives += ["-device", f"virtio-blk-device,drive=d{number}"]
     return [
         *(program("qemu-system-aarch64"), "-M", "virt", "-cpu", processor, "-smp", "1", "-m", str(MEMORY_MIB)),
-        *("-icount", INSTRUCTIONS, "-snapshot", "-no-reboot", "-display", "none", "-monitor", "none"),
+        *(("-icount", INSTRUCTIONS) if counting else ()),
+        *("-snapshot", "-no-reboot", "-display", "none", "-monitor", "none"),
         *("-serial", f"file:{folder}/console.log"),
         *("-kernel", str(board / "vmlinuz"), "-initrd", str(board / "initrd")),
         *("-append", "console=ttyAMA0 quiet panic=-1"),

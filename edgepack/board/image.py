@@ -13,6 +13,10 @@ from edgepack.errors import MissingError
 from edgepack.store import key_of
 
 FOLDER = Path(__file__).parent
+SOURCES = ("board-init", "cpio.py", "image.py", "initrd-init", "packages.py")
+"""What a board depends on: when one of these changes, it is built anew."""
+
+KEPT_S = 30 * 86400.0
 PROGRAMS = {
     "apt-get": "apt",
     "mke2fs": "e2fsprogs",
@@ -67,8 +71,9 @@ def ready(say: Callable[[str], None]) -> Path:
     Raises:
         MissingError: A program or a package is not there.
     """
-    folder = cache() / key_of(*(path.read_text() for path in sorted(FOLDER.iterdir()) if path.is_file()))
+    folder = cache() / key_of(*((FOLDER / name).read_text() for name in SOURCES))
     if folder.is_dir():
+        os.utime(folder)
         return folder
     for name in PROGRAMS:
         program(name)
@@ -80,7 +85,8 @@ def ready(say: Callable[[str], None]) -> Path:
         made.mkdir()
         _build(Path(work), made, say)
         for older in folder.parent.glob("[0-9a-f]*"):
-            shutil.rmtree(older, ignore_errors=True)
+            if time.time() - older.stat().st_mtime > KEPT_S:
+                shutil.rmtree(older, ignore_errors=True)
         made.rename(folder)
     say(f"the board was built in {time.monotonic() - began:.0f} s, into {folder}")
     return folder

@@ -37,6 +37,7 @@ def write(
     *,
     platform: str | None,
     python_version: str,
+    quick: bool,
     say: Callable[[str], None],
 ) -> Made:
     """Write a folder that runs ``./bench`` on a board with Python and nothing else.
@@ -46,6 +47,7 @@ def write(
         folder: Where to; made, or replaced where it is such a folder already.
         platform: The board's, such as ``linux/arm64``; None for the bundle's own.
         python_version: The version of the board's python3, such as ``3.11``.
+        quick: Whether ``./bench`` only shows that measuring works.
         say: Called with one line before each longer step.
 
     Raises:
@@ -88,7 +90,7 @@ def write(
             "machine": wheels.MACHINES[wanted],
             "python": python_version,
             "packages": [parcel.name for parcel in packages],
-            "arguments": Protocol.of(Bench(), quick=False).arguments(),
+            "arguments": Protocol.of(Bench(), quick=quick).arguments(),
         }
         (staging / "offline.json").write_text(json.dumps(told, indent=1) + "\n")
         shutil.rmtree(folder, ignore_errors=True)

@@ -64,7 +64,8 @@ class Address:
     @property
     def name(self) -> str:
         """For people and for names of files."""
-        return re.sub(r"[^A-Za-z0-9.-]", "-", self.host) + (f"-{self.port}" if self.port else "")
+        host = re.sub(r"[^A-Za-z0-9.-]+", "-", self.host).strip("-.") or "device"
+        return host + (f"-{self.port}" if self.port else "")
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -247,7 +248,9 @@ class Connection:
 def explain(said: str, address: Address) -> DeviceError:
     """One clear error for what ssh printed when it could not connect."""
     host = str(address)
-    reach = " ".join(address.words()).replace("-- ", "")
+    reach = (
+        (f"-p {address.port} " if address.port else "") + (f"{address.user}@" if address.user else "") + address.host
+    )
     lines = _lines(said)
     last = lines[-1] if lines else "it said nothing"
 

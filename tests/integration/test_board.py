@@ -36,9 +36,9 @@ def board() -> Path:
 
 @pytest.fixture(scope="module")
 def cold(board: Path) -> Iterator[Ssh]:
-    """A board that has never been used."""
+    """A board that has never been used; its clock does not count instructions, as this takes longer."""
     with (
-        boot.booted(board, processor=boot.PROCESSOR) as program,
+        boot.booted(board, processor=boot.PROCESSOR, counting=False) as program,
         Ssh(Address(boot.ALIAS), device=Device("ssh://board", "board"), program=program) as device,
     ):
         yield device

@@ -13,6 +13,7 @@ def command(
         str | None, typer.Option(help="The board's platform, as linux/arm64; default: the bundle's.")
     ] = None,
     python: Annotated[str, typer.Option(help="Version of the board's python3.")] = "3.11",
+    quick: Annotated[bool, typer.Option("--quick", help="./bench only shows that measuring works.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Write one folder that verifies and measures a bundle on an air-gapped board, with nothing but its python3."""
@@ -27,6 +28,7 @@ def command(
             offline,
             platform=platform,
             python_version=python,
+            quick=quick,
             say=lambda text: progress.progress("bundle", {"label": "bundle", "text": text}),
         )
     if json:
