@@ -2,8 +2,8 @@
 
     PYTHONPATH=. .venv/bin/python benchmarks/board.py [--boots 5] [--out benchmarks/results]
 
-Two float models that differ by one narrow layer, less than 2 % of the instructions, are measured in turn; each in as many
-fresh boots. Nothing of it depends on how busy this machine is.
+Two float models that differ by one narrow layer, less than 2 % of the instructions, are measured in turn; each in as
+many fresh boots. Nothing of it depends on how busy this machine is.
 """
 
 import argparse

@@ -25,6 +25,7 @@ VERBS = (
     "image",
     "deploy",
     "bench",
+    "bundle",
     "compare",
     "serve",
     "report",
