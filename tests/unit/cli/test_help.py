@@ -26,6 +26,7 @@ VERBS = (
     "deploy",
     "bench",
     "compare",
+    "bundle",
     "serve",
     "report",
 )
