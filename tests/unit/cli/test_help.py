@@ -27,6 +27,7 @@ VERBS = (
     "bench",
     "bundle",
     "compare",
+    "bundle",
     "serve",
     "report",
 )
