@@ -27,7 +27,6 @@ VERBS = (
     "bench",
     "bundle",
     "compare",
-    "bundle",
     "serve",
     "report",
 )
