@@ -163,7 +163,7 @@ def _first(
             return found
     wanted = f"{name}=={versions[0]}" if versions[0] else name
     raise MissingError(
-        f"a wheel of {wanted} is needed for {platform} and CPython {python_version}; "
+        f"a wheel of {wanted} for {platform} and CPython {python_version} is needed; "
         f"it is not in {cache} and could not be downloaded (pip: {said})",
         fix=f"connect to a package index and try again, or put the .whl file into {cache}",
     )

@@ -321,6 +321,10 @@ class _Counted:
     def flush(self) -> None:
         self._pipe.flush()
 
+    @property
+    def closed(self) -> bool:
+        return self._pipe.closed
+
     def close(self) -> None:
         with suppress(OSError):
             self._pipe.close()
@@ -337,8 +341,9 @@ def _write(pipe: _Counted, head: bytes, send: Callable[[Any], None] | None, fail
     except OSError:
         pass  # the other end is gone: what it left says why
     except Exception as error:
-        failed.append(error)
-        pipe.close()
+        if not pipe.closed:  # closed by whoever waited for the answer, which came before everything was sent
+            failed.append(error)
+            pipe.close()
 
 
 def _keep(pipe: IO[bytes], output: list[bytes]) -> None:
