@@ -2,6 +2,7 @@
 
 import importlib
 import io
+import os
 import pkgutil
 import sys
 import traceback
@@ -39,7 +40,8 @@ def _root(
 
 for _module_info in sorted(pkgutil.iter_modules(verbs.__path__), key=lambda info: info.name):
     _verb = importlib.import_module(f"{verbs.__name__}.{_module_info.name}")
-    completion.complete(_module_info.name, _verb.command)
+    if "_EDGEPACK_COMPLETE" in os.environ:  # a shell asks
+        completion.complete(_module_info.name, _verb.command)
     app.command(_module_info.name.replace("_", "-"))(_verb.command)
 
 

@@ -61,9 +61,15 @@ def results() -> "Console":
     return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else WIDE)
 
 
-def say_next(*commands: str) -> None:
-    """Name the commands that one would give next; the last lines of what a verb prints."""
-    sys.stdout.write("\nnext:\n" + "".join(f"  {command}\n" for command in commands))
+def say_next(*commands: str, beside: bool = False) -> None:
+    """Name the commands that one would give next; the last lines of what a verb prints.
+
+    Args:
+        commands: As one would type them.
+        beside: On standard error, beside results that are meant for other programs, too.
+    """
+    stream = sys.stderr if beside else sys.stdout
+    stream.write("\nnext:\n" + "".join(f"  {command}\n" for command in commands))
 
 
 def left(seconds: float) -> str:

@@ -1,24 +1,23 @@
 """How does a measurement that was made elsewhere get into a run's folder?"""
 
 import json
-import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from edgepack.errors import MissingError, RecipeError
 from edgepack.report import reading
-from edgepack.report.collect_devices import FOLDER
-from edgepack.report.write import write_atomically
 
 SCHEMA = "edgepack.latency/1"
 
 
-def add(file: Path, run_dir: Path) -> tuple[Path, ...]:
+def add(file: Path, run_dir: Path, keep: Callable[[Path, dict[str, Any]], Path]) -> tuple[Path, ...]:
     """Put a device's measurement beside every target whose files it measured.
 
     Args:
         file: What ``./bench`` of an offline bundle left, or what ``edgepack bench --json`` printed.
         run_dir: The run's folder.
+        keep: Puts a document into a bundle's folder and returns its file, as `edgepack.measurement.keep` does.
 
     Returns:
         The files that were written, ``<target>/devices/<name>.json``.
@@ -28,6 +27,8 @@ def add(file: Path, run_dir: Path) -> tuple[Path, ...]:
         RecipeError: It is no measurement, or one of other files than this run's.
     """
     document = _read(file)
+    if not reading.text(reading.mapping(document, "device"), "name"):
+        document["device"] = {"address": None, "name": file.stem, "simulated": False}
     measured = {reading.text(result, "sha256") for result in reading.objects(document, "results")} - {None}
     folders = [path.parent for path in sorted(run_dir.glob("*/manifest.json"))]
     if not folders:
@@ -37,10 +38,7 @@ def add(file: Path, run_dir: Path) -> tuple[Path, ...]:
         manifest, _ = reading.read_document(folder / "manifest.json", "edgepack.manifest/1")
         own = {reading.text(artifact, "sha256") for artifact in reading.objects(manifest, "artifacts")}
         if measured & own:
-            path = folder / FOLDER / f"{_name(document, file)}.json"
-            path.parent.mkdir(exist_ok=True)
-            write_atomically(path, (json.dumps(document, indent=1) + "\n").encode())
-            written.append(path)
+            written.append(keep(folder, document))
     if not written:
         raise RecipeError(
             f"{file} measured other files than those of {str(run_dir)!r}: none of its checksums is in a manifest there",
@@ -65,9 +63,3 @@ def _read(file: Path) -> dict[str, Any]:
             fix="name what './bench' of an offline bundle left, or what 'edgepack bench --json' printed",
         )
     return document
-
-
-def _name(document: dict[str, Any], file: Path) -> str:
-    """A file name from the device's own name: letters, digits, dots and hyphens."""
-    name = reading.text(reading.mapping(document, "device"), "name") or file.stem
-    return re.sub(r"[^A-Za-z0-9.-]+", "-", name).strip("-.") or "device"

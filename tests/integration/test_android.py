@@ -38,6 +38,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[phones.Server]:
 def phone(server: phones.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
     monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(server.port))
     monkeypatch.setenv("HOME", str(server.home))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # locks of phones that are gone are of no use
+    monkeypatch.setattr("tempfile.tempdir", None)
     with phones.phone(tmp_path / "phone") as daemon:
         yield daemon
         server.adb("disconnect")

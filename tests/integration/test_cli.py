@@ -212,7 +212,7 @@ def test_verify_finds_a_whole_bundle_good_anywhere(edgepack: Edgepack, bundle: P
     done = edgepack("verify", elsewhere)
     assert done.returncode == 0, done.stderr
     assert "golden   model.float32.onnx with onnxruntime: identical" in done.stdout
-    assert done.stdout.endswith("verified\n")
+    assert "\nverified\n\nnext:\n  edgepack bench " in done.stdout
     result = document(edgepack("verify", elsewhere, "--json"))
     assert {(item["artifact"], item["status"]) for item in result["golden"]} == {
         ("model.float32.onnx", "ok"),

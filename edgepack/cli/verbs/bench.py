@@ -47,7 +47,7 @@ def command(
     """Measure load time, first inference and steady latency; explicit threads, real samples where there are any."""
     from edgepack import baseline as baselines
     from edgepack import history as histories
-    from edgepack.cli.output import Progress, print_json
+    from edgepack.cli.output import Progress, print_json, say_next
     from edgepack.errors import RecipeError
     from edgepack.measurement import keep as keep_in
     from edgepack.measurement import measure, measure_on_all
@@ -84,8 +84,8 @@ def command(
             )
             documents[0] |= {"judgements": [judgement.to_dict() for judgement in judgements]}
     kept = [keep_in(what, document) for document in documents] if keep else []
-    if history:
-        for document in documents:
+    for document in documents:
+        if history:
             histories.append(history, histories.entries(document, what))
     problems = [problem for outcome in outcomes if (problem := _problem(outcome))]
     if json and (documents or len(outcomes) > 1):
@@ -99,7 +99,20 @@ def command(
     slower = baselines.error_for(judgements, documents[0])
     if slower:
         raise slower
+    if not json:
+        say_next(_after(what, kept=bool(kept)))
     return 0
+
+
+def _after(what: Path, *, kept: bool) -> str:
+    """The command that makes more of a measurement."""
+    from shlex import quote
+
+    if kept:
+        return f"edgepack report {quote(str(what.parent))}"
+    if what.is_dir():
+        return f"edgepack bench {quote(str(what))} --baseline baseline.json --save-baseline"
+    return f"edgepack compare {quote(str(what))} ANOTHER"
 
 
 def _problem(outcome: "Outcome") -> "EdgepackError | None":
@@ -147,10 +160,11 @@ def _together(outcomes: "Sequence[Outcome]") -> dict[str, Any]:
 
 
 def _show(outcomes: "Sequence[Outcome]", judgements: "Sequence[Any]", kept: "Sequence[Path]") -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    out = Console(highlight=False, markup=False)
+    from edgepack.cli.output import results
+
+    out = results()
     several = len(outcomes) > 1
     table = Table(
         *(["device"] if several else []),
@@ -162,10 +176,6 @@ def _show(outcomes: "Sequence[Outcome]", judgements: "Sequence[Any]", kept: "Seq
         for result in outcome.document["results"] if outcome.document else ():
             table.add_row(*([outcome.address] if several else []), *_row(result))
     out.print(table)
-    for result in (result for outcome in outcomes if outcome.document for result in outcome.document["results"]):
-        # A phone's own program tells no p90 and no p99, and an old one no percentile at all.
-        if result["status"] == "ok" and result["latency_ms"]["p50"] is None:
-            out.print(f"{result['artifact']}: {result['latency_ms']['mean']:.3f} ms on average")
     for outcome in outcomes:
         name = f"{outcome.address}: " if several else ""
         if outcome.document is None:

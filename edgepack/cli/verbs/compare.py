@@ -19,10 +19,9 @@ def command(
     json: Annotated[bool, typer.Option("--json", help="Print the whole comparison as JSON.")] = False,
 ) -> int:
     """Measure two models in turns, in fresh processes; says "no significant difference" when there is none."""
-    from rich.console import Console
     from rich.table import Table
 
-    from edgepack.cli.output import Progress, print_json
+    from edgepack.cli.output import Progress, print_json, results
     from edgepack.comparison import compare, verdict
 
     with Progress(quiet=json) as progress:
@@ -39,7 +38,7 @@ def command(
     if json:
         print_json(document)
         return 0
-    out = Console(highlight=False, markup=False)
+    out = results()
     for found in document["comparisons"]:
         table = Table("", "artifact", "runtime", "threads", "p50 ms", "runs", box=None, pad_edge=False)
         for letter in "ab":

@@ -17,7 +17,7 @@ def command(
     import sys
     from shlex import quote
 
-    from edgepack.cli.output import console, print_json
+    from edgepack.cli.output import print_json, say_next
     from edgepack.plan import describe, make_plan
 
     document = describe(make_plan(recipe, out=out, target_names=target or (), overrides=set_ or ()))
@@ -30,5 +30,5 @@ def command(
     yaml.width = 100
     yaml.default_flow_style = False
     yaml.dump(document, sys.stdout)
-    console().print(f"\nnext:\n  edgepack run {quote(str(recipe))}", markup=False, soft_wrap=True)
+    say_next(f"edgepack run {quote(str(recipe))}", beside=True)
     return 0

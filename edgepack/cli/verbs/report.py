@@ -44,15 +44,17 @@ def _write(
     out_dir: Path, files: list[Path], history: Path | None, picture: Path | None, *, markdown: bool, as_json: bool
 ) -> int:
     from json import loads
+    from shlex import quote
 
-    from edgepack.cli.output import print_json
+    from edgepack.cli.output import print_json, say_next
+    from edgepack.measurement import keep
     from edgepack.report import write
     from edgepack.report.adding import add
     from edgepack.report.picture import write_picture
     from edgepack.store import explain_os_errors
 
     with explain_os_errors(out_dir):
-        added = [path for file in files for path in add(file, out_dir)]
+        added = [path for file in files for path in add(file, out_dir, keep)]
         report = write(out_dir, history=history)
         if picture is not None:
             write_picture(report, picture)
@@ -64,6 +66,7 @@ def _write(
         return 0
     for path in (*added, *(out_dir / name for name in ("report.html", "report.md", "report.json"))):
         typer.echo(str(path))
+    say_next(f"xdg-open {quote(str(out_dir / 'report.html'))}", beside=True)
     return 0
 
 

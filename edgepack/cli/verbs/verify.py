@@ -18,19 +18,20 @@ def command(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Check hashes, golden samples and gates of a bundle; runs anywhere, any time."""
-    from rich.console import Console
+    from shlex import quote
 
     from edgepack.checks import check_bundle
-    from edgepack.cli.output import Progress, print_json
+    from edgepack.cli.output import Progress, print_json, results, say_next
 
-    with Progress(quiet=json) as progress:
+    with Progress(quiet=json, about="verify") as progress:
+        progress.started("verify", f"{bundle} {on}")
         result = check_bundle(
             bundle, on, say=lambda text: progress.progress("verify", {"label": "verify", "text": text})
         )
     if json:
         print_json(result)
         return 0
-    out = Console(highlight=False, markup=False)
+    out = results()
     out.print(f"files    {result['files']} whole")
     where = " (emulated)" if result["environment"]["emulated"] else ""
     for item in result["golden"]:
@@ -41,4 +42,6 @@ def command(
     for gate in result["gates"]:
         out.print(f"gate     {gate['artifact']} {gate['gate']}: {gate['status']}")
     out.print("verified")
+    where_next = "" if on == "local" else f" --on {quote(on)}"
+    say_next(f"edgepack bench {quote(str(bundle))}{where_next}")
     return 0

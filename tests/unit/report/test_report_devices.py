@@ -8,6 +8,7 @@ import pytest
 
 from edgepack.cli.main import run as edgepack
 from edgepack.errors import MissingError, RecipeError
+from edgepack.measurement import keep
 from edgepack.report import collect, rows, verdicts
 from edgepack.report.adding import add
 from edgepack.report.distribution import places
@@ -101,9 +102,13 @@ def test_a_measurement_is_added_to_the_targets_whose_files_it_has(
     path.write_text(json.dumps(manifest))
     document["results"][1:] = []
     left.write_text(json.dumps(document))
-    (written,) = add(left, mixed)
+    (written,) = add(left, mixed, keep)
     assert written == mixed / ARM / "devices" / "Shed-2.json"
     assert json.loads(written.read_text()) == document
+    del document["device"]
+    left.write_text(json.dumps(document))
+    (written,) = add(left, mixed, keep)
+    assert written == mixed / ARM / "devices" / "left-behind.json", "the file's name stands for a device without one"
 
 
 def test_the_command_line_adds_and_writes(
@@ -119,19 +124,19 @@ def test_the_command_line_adds_and_writes(
 def test_what_is_no_measurement_of_this_run_is_refused(mixed: Path, runs: ModuleType, tmp_path: Path) -> None:
     left = tmp_path / "left.json"
     with pytest.raises(MissingError, match="cannot be read"):
-        add(left, mixed)
+        add(left, mixed, keep)
     left.write_text("{")
     with pytest.raises(RecipeError, match="not valid JSON"):
-        add(left, mixed)
+        add(left, mixed, keep)
     left.write_text('{"schema": "edgepack.latency/9"}')
     with pytest.raises(RecipeError, match=r"expected 'edgepack\.latency/1'"):
-        add(left, mixed)
+        add(left, mixed, keep)
     document = runs.device_document("shed", "ssh://shed")
     for result in document["results"]:
         result["sha256"] = "00" * 32
     left.write_text(json.dumps(document))
     with pytest.raises(RecipeError, match="measured other files"):
-        add(left, mixed)
+        add(left, mixed, keep)
     with pytest.raises(MissingError, match="holds no bundle"):
-        add(left, tmp_path)
+        add(left, tmp_path, keep)
     assert not list(mixed.glob("*/devices"))

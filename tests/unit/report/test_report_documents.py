@@ -1,5 +1,6 @@
 """Are report.json, report.md and report.html whole, safe and the same every time?"""
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -20,7 +21,7 @@ from edgepack.report.formatting import percent, significant
 from edgepack.report.html import comparisons, metric_text, to_html
 from edgepack.report.markdown import COLUMNS, escape, to_markdown
 from edgepack.report.picture import write_picture
-from edgepack.report.schema import Step
+from edgepack.report.schema import FileLayers, ModelLayer, Step
 from edgepack.report.write import write_atomically
 
 VOID = {"meta", "link", "br", "img", "use", "path", "hr"}
@@ -62,6 +63,22 @@ def test_write_leaves_three_files_and_nothing_else(run: Path) -> None:
     assert {path.name for path in run.iterdir()} - before == {"report.json", "report.md", "report.html"}
     assert report == collect(run)
     assert (run / "report.html").stat().st_size < 1_000_000
+
+
+def test_a_large_model_after_a_long_training_stays_below_2_mb(run: Path) -> None:
+    report = collect(run)
+    layers = tuple(
+        ModelLayer(f"block_{n}/depthwise/conv2d", "CONV_2D", 4096 * n, "int8", (1, 7, 7, n)) for n in range(300)
+    )
+    files = tuple(FileLayers(artifact.file, layers, None) for artifact in report.targets[0].artifacts)
+    assert report.training is not None
+    epochs = tuple(dataclasses.replace(report.training.curve[-1], epoch=n) for n in range(1000))
+    large = dataclasses.replace(
+        report,
+        training=dataclasses.replace(report.training, curve=epochs),
+        targets=(dataclasses.replace(report.targets[0], layers=files),),
+    )
+    assert len(to_html(large).encode()) < 2_000_000
 
 
 def test_the_same_folder_gives_the_same_bytes(drawn: Path) -> None:
@@ -365,5 +382,5 @@ def test_any_value_anywhere_still_gives_a_report(
     report = collect(run)
     assert from_json(to_json(report)) == report
     to_markdown(report).encode()
-    if data.draw(st.integers(0, 19)) == 0:  # drawing takes most of the time
+    if data.draw(st.integers(0, 19)) == 7:  # drawing takes most of the time
         assert Page(to_html(report)).open == []
