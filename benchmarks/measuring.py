@@ -94,6 +94,7 @@ def main() -> None:
     if arguments.run:
         if not (WORK / "made").exists():
             subprocess.run([sys.executable, __file__, "--make"], env=ENVIRONMENT, cwd=ROOT, check=True)
+        place_runner()
         for name in arguments.parts:
             done = [] if arguments.again else document["parts"].get(name, [])
             while (found := PARTS[name](done, arguments.trials)) is not None:
@@ -109,7 +110,7 @@ def main() -> None:
 
 
 def make() -> None:
-    """ResNet-8 as edgepack exports it, and with one convolution twice."""
+    """Write ResNet-8 as edgepack exports it, and with one convolution twice."""
     import numpy as np
     import tf_keras
 
@@ -121,11 +122,15 @@ def make() -> None:
     samples = np.random.default_rng(0).uniform(0, 1, (32, 32, 32, 3)).astype(np.float32)
     for name, model in (("plain", plain), ("doubled", doubled(plain))):
         export(model, samples, WORK / name)
+    (WORK / "made").write_text("")
+
+
+def place_runner() -> None:
+    """Put the runner of today into a folder of its own, with one more session."""
     device = WORK / "device"
     shutil.rmtree(device, ignore_errors=True)
     shutil.copytree(ROOT / "edgepack" / "runner", device / "runner", ignore=shutil.ignore_patterns("__pycache__"))
     (device / "runner" / "sessions" / "slowed.py").write_text(SLOWED)
-    (WORK / "made").write_text("")
 
 
 def export(model: Any, samples: Any, folder: Path) -> None:

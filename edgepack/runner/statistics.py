@@ -95,21 +95,30 @@ def quantile_interval(processes: Sequence[ArrayLike], p: float, *, seed: int = 0
     return float(low), float(high)
 
 
-def mean_interval(values: ArrayLike, *, level: float) -> tuple[float, float, float]:
-    """The mean of independent values and its confidence interval by Student's t.
+def mean_interval(values: ArrayLike, *, level: float, trim: float = 0.0) -> tuple[float, float, float]:
+    """The mean of independent values and its confidence interval by Student's t, if asked for without the outermost.
+
+    Values of which a few are far off make the plain interval useless. The trimmed mean leaves some out on either side,
+    and its interval allows for that: Tukey and McLaughlin 1963, "Less vulnerable confidence and significance procedures
+    for location based on a single sample".
 
     Args:
         values: Two or more.
         level: Of confidence, in (0, 1).
+        trim: Share of the values to leave out on each side, below 0.5.
 
     Returns:
         Mean, lower end, upper end.
     """
-    array = np.asarray(values, dtype=np.float64)
-    mean, half = float(array.mean()), 0.0
-    spread = float(array.std(ddof=1))
+    ordered = np.sort(np.asarray(values, dtype=np.float64))
+    cut, total = int(trim * len(ordered)), len(ordered)
+    kept = ordered[cut : total - cut]
+    mean, half = float(kept.mean()), 0.0
+    drawn_in = np.clip(ordered, kept[0], kept[-1])
+    spread = float(drawn_in.std(ddof=1))
     if spread > 0:
-        half = student_quantile((1 + level) / 2, len(array) - 1) * spread / math.sqrt(len(array))
+        error = spread * math.sqrt((total - 1) / (len(kept) * (len(kept) - 1)))
+        half = student_quantile((1 + level) / 2, len(kept) - 1) * error
     return mean, mean - half, mean + half
 
 

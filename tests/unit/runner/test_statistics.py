@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.signal
 import scipy.stats
+import scipy.stats.mstats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -55,6 +56,28 @@ def test_the_mean_and_its_interval_are_scipys(values: list[float], level: float)
     if spread > 1e-9:
         expected = scipy.stats.t.interval(level, len(values) - 1, np.mean(values), spread / np.sqrt(len(values)))
         assert (low, high) == pytest.approx(expected, rel=2e-3, abs=2e-3)
+
+
+@given(st.lists(st.floats(-1, 1), min_size=5, max_size=20), st.sampled_from([0.1, 0.2]))
+def test_the_trimmed_mean_is_scipys(values: list[float], trim: float) -> None:
+    mean, low, high = figures.mean_interval(values, level=0.99, trim=trim)
+    assert mean == pytest.approx(scipy.stats.trim_mean(values, trim), abs=1e-12)
+    drawn_in = np.asarray(scipy.stats.mstats.winsorize(np.array(values), (trim, trim)))
+    kept = len(values) - 2 * int(trim * len(values))
+    error = drawn_in.std(ddof=1) * np.sqrt((len(values) - 1) / (kept * (kept - 1)))
+    assert high - low == pytest.approx(2 * scipy.stats.t.ppf(0.995, kept - 1) * error, rel=5e-3, abs=1e-9)
+
+
+def test_an_outlier_does_not_hide_a_difference_and_makes_none() -> None:
+    random, plain, trimmed, false = np.random.default_rng(6), 0, 0, 0
+    for _ in range(100):
+        rounds = random.normal(0, 0.01, 10)
+        rounds[random.integers(10)] += random.choice([-0.3, 0.3])
+        false += figures.mean_interval(rounds, level=0.99, trim=0.2)[1] > 0
+        plain += figures.mean_interval(rounds + 0.095, level=0.99)[1] > 0
+        trimmed += figures.mean_interval(rounds + 0.095, level=0.99, trim=0.2)[1] > 0
+    assert trimmed >= 98 > plain
+    assert false <= 3
 
 
 @settings(max_examples=50)
