@@ -66,6 +66,7 @@ def test_its_times_are_shown_and_never_judged(arm64: Path) -> None:
     document = read_json(arm64 / "latency.json")
     assert "the target linux/arm64" in document["host_reason"]
     assert document["container"]["environment"]["emulated"] is True
+    assert document["container"]["protocol"]["quick"] is True
     assert document["container"]["environment"]["cpu"] == "Arm Cortex-A72"
     (result,) = document["container"]["results"]
     assert result["status"] == "ok" and result["details"]["delegate"] == "XNNPACK"
