@@ -70,6 +70,7 @@ class Server:
 
     def __init__(self, env: Mapping[str, str], stderr: IO[bytes]) -> None:
         self.env = dict(env)
+        self.loaded = False
         self._socket, inner = socket.socketpair()
         self._answers = self._socket.makefile("rb")
         with inner:
@@ -87,8 +88,8 @@ class Server:
         """Whether it can be asked for another child."""
         return self._process.poll() is None
 
-    def fork(self, entry: str, imports: Sequence[str], stderr: IO[bytes]) -> Child:
-        """A new child, in a session of its own; see `started`."""
+    def fork(self, entry: str, imports: Sequence[str], stderr: IO[bytes]) -> Child | None:
+        """A new child, in a session of its own, see `started`; None where it would hold libraries for nothing."""
         ours, theirs = [], []
         try:
             read, write = os.pipe()
@@ -101,6 +102,11 @@ class Server:
             with suppress(ConnectionError):  # it died at once: no answer says so
                 socket.send_fds(self._socket, [asked], [*theirs, stderr.fileno()])
             answer = self._answer()
+            self.loaded = bool(answer.get("loaded"))
+            if self.loaded and "pid" not in answer:
+                for descriptor in ours:
+                    os.close(descriptor)
+                return None
             stdin, stdout = os.fdopen(ours[0], "wb"), os.fdopen(ours[1], "rb")
         except BaseException:
             for descriptor in ours:
@@ -147,12 +153,7 @@ def started(entry: str, imports: Sequence[str], *, env: Mapping[str, str], stder
         env: The whole environment.
         stderr: File that receives what is printed, by the imports too.
     """
-    server = _take(env) or Server(env, stderr)
-    try:
-        child = server.fork(entry, imports, stderr)
-    except BaseException:
-        server.close()
-        raise
+    server, child = _forked(entry, imports, env, stderr)
     try:
         yield child
     finally:
@@ -160,6 +161,25 @@ def started(entry: str, imports: Sequence[str], *, env: Mapping[str, str], stder
             _give_back(server)
         else:
             server.close()
+
+
+def _forked(entry: str, imports: Sequence[str], env: Mapping[str, str], stderr: IO[bytes]) -> tuple[Server, Child]:
+    """A child of an idle server that has imported nothing which it does not need, or else of a new one."""
+    loaded: list[Server] = []
+    try:
+        while True:
+            server = _take(env) or Server(env, stderr)
+            try:
+                child = server.fork(entry, imports, stderr)
+            except BaseException:
+                server.close()
+                raise
+            if child is not None:
+                return server, child
+            loaded.append(server)
+    finally:
+        for server in loaded:
+            _give_back(server)
 
 
 def _take(env: Mapping[str, str]) -> Server | None:
@@ -176,6 +196,7 @@ def _take(env: Mapping[str, str]) -> Server | None:
 def _give_back(server: Server) -> None:
     with _lock:
         _idle.append(server)
+        _idle.sort(key=lambda server: server.loaded)  # the last one is asked first, and says if it is not the right one
 
 
 @atexit.register
@@ -194,6 +215,7 @@ def serve(channel: socket.socket) -> None:
     os.set_blocking(wake, False)
     signal.set_wakeup_fd(wake)
     signal.signal(signal.SIGCHLD, lambda *_: None)
+    loaded = False
     while True:
         message, descriptors, _, _ = socket.recv_fds(channel, MESSAGE_BYTES, 3)
         if not message:
@@ -202,8 +224,16 @@ def serve(channel: socket.socket) -> None:
         os.chdir(asked["cwd"])
         for target in (1, 2):
             os.dup2(descriptors[2], target)
-        for module in asked["imports"]:
-            _import(module)
+        wanted = [library for module in asked["imports"] for library in _libraries(module)]
+        if loaded and not wanted:
+            for descriptor in descriptors:
+                os.close(descriptor)
+            channel.sendall(_line(loaded=1))
+            continue
+        for library in wanted:
+            with suppress(Exception):  # the child meets it again, where it can be reported
+                importlib.import_module(library)
+        loaded = loaded or bool(wanted)
         server = os.getpid()
         pid = _fork()
         if pid == 0:
@@ -216,17 +246,18 @@ def serve(channel: socket.socket) -> None:
             return
         for descriptor in descriptors:
             os.close(descriptor)
-        channel.sendall(_line(pid=pid))
+        channel.sendall(_line(pid=pid, loaded=loaded))
         code = _await(pid, channel, woken)
         if code is None:
             return
         channel.sendall(_line(code=code))
 
 
-def _import(module: str) -> None:
-    with suppress(Exception):  # the child meets it again, where it can be reported
-        for library in getattr(importlib.import_module(module), "LIBRARIES", ()):
-            importlib.import_module(library)
+def _libraries(module: str) -> Sequence[str]:
+    """What a module names in ``LIBRARIES``; one that cannot be imported is left to the child to report."""
+    with suppress(Exception):
+        return tuple(getattr(importlib.import_module(module), "LIBRARIES", ()))
+    return ()
 
 
 def _line(**answer: int) -> bytes:

@@ -86,11 +86,22 @@ def test_what_is_left_early_is_ended_with_all_that_it_started(env: dict[str, str
     assert _ask(env, "7", tmp_path / "log")[1] == 7
 
 
+def test_a_child_that_needs_no_library_gets_a_process_without(env: dict[str, str], tmp_path: Path) -> None:
+    _ask(env, "0", tmp_path / "log")
+    plain = Path(env["PYTHONPATH"].split(os.pathsep)[0]) / "a_plain_entry.py"
+    plain.write_text("import sys\ndef main():\n    print('slow_library' in sys.modules, flush=True)\n")
+    for _ in range(2):
+        with (tmp_path / "log").open("ab") as log, started("a_plain_entry", [], env=env, stderr=log) as child:
+            assert (child.stdout.read(), child.wait()) == (b"False\n", 0)
+    _ask(env, "0", tmp_path / "log")
+    assert (tmp_path / "imported").read_text() == "once\n"
+
+
 def test_a_server_that_was_killed_is_replaced(env: dict[str, str], tmp_path: Path) -> None:
     _ask(env, "0", tmp_path / "log")
-    (server,) = forkserver._idle
-    server._process.kill()
-    server._process.wait()
+    for server in forkserver._idle:
+        server._process.kill()
+        server._process.wait()
     assert _ask(env, "5", tmp_path / "log")[1] == 5
 
 

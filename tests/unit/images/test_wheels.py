@@ -119,5 +119,5 @@ def test_what_is_missing_is_named_exactly(tmp_path: Path) -> None:
         resolve(tmp_path / "cache", "numpy", platform="linux/arm64")
     text = str(caught.value)
     assert caught.value.exit_code == 3
-    assert f"{wanted} is needed for linux/arm64 and CPython 3.11" in text and str(tmp_path / "cache") in text
+    assert f"{wanted} for linux/arm64 and CPython 3.11 is needed" in text and str(tmp_path / "cache") in text
     assert "No matching distribution" in text
