@@ -7,6 +7,7 @@ from typing import Any
 
 from edgepack import bundle
 from edgepack.errors import MissingError, RecipeError
+from edgepack.latency import SIMULATED
 from edgepack.suggest import did_you_mean
 from edgepack.transports import connect, quiet
 
@@ -86,7 +87,6 @@ def compare(
             asked = [*words, *one.words("a"), *other.words("b")]
             document, _ = device.ask(asked, timeout_s=ONCE_S + number * PER_ROUND_S)
             found.append(document)
-        simulated = device.device.simulated
         return {
             "schema": SCHEMA,
             "device": asdict(device.device),
@@ -110,9 +110,8 @@ def verdict(document: Mapping[str, Any]) -> str:
 def _marked(document: dict[str, Any], simulated: bool) -> dict[str, Any]:
     if not simulated:
         return document
-    flag = {"kind": "simulated", "text": "Instructions were counted, at a fixed time for each: no time was measured."}
     protocol = {**document["protocol"], "clock": "instructions"}
-    return {**document, "protocol": protocol, "flags": [*document["flags"], flag]}
+    return {**document, "protocol": protocol, "flags": [*document["flags"], SIMULATED]}
 
 
 def _side(text: str) -> Side:

@@ -18,6 +18,10 @@ from edgepack.verify import gates as judge
 
 LATENCIES_SCHEMA = "edgepack.latencies/1"
 VERIFY_TIMEOUT_S = 900
+SIMULATED = {
+    "kind": "simulated",
+    "text": "Instructions were counted, at a fixed time for each: no time was measured.",
+}
 Progress = Callable[[Mapping[str, Any]], None]
 
 
@@ -63,14 +67,10 @@ def labelled(document: Mapping[str, Any], device: Device) -> dict[str, Any]:
     """A runner's document that says which device it is from and, of a simulated one, that its times are no times."""
     found = {**document, "device": asdict(device)}
     if device.simulated:
-        flag = {
-            "kind": "simulated",
-            "text": "instructions were counted, at a fixed time for each: no time was measured",
-        }
         found["protocol"] = {**document.get("protocol", {}), "clock": "instructions"}
         # What counts instructions is not too short: a few runs repeat as well as many.
         found["results"] = [
-            {**item, "flags": [*(old for old in item.get("flags", ()) if old["kind"] != "short"), flag]}
+            {**item, "flags": [*(old for old in item.get("flags", ()) if old["kind"] != "short"), SIMULATED]}
             for item in document["results"]
         ]
     return found

@@ -5,24 +5,17 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from edgepack.runner import __main__ as runner
 from edgepack.runner.errors import RunnerError, UsageError
+from edgepack.runner.words import Parser, of_bundle, of_length
 
 from . import address, measure, subjects
 from .adb import Adb
 
 PROGRAM = "/benchmark_model"
 """Where the image of a mobile target expects the program for the phone, unless an option or the address says else."""
-
-
-class _Parser(argparse.ArgumentParser):
-    """Errors on one line, as everything else that is complained of."""
-
-    def error(self, message: str) -> Any:
-        raise UsageError(f"{message}; see `{self.prog} --help`")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,13 +63,6 @@ def _bench(args: argparse.Namespace) -> dict[str, Any]:
     return measure.bench(adb, found, settings, protocol, address=address.identity(adb.serial, options), say=say)
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"got {text}; expected at least 1")
-    return value
-
-
 def _say(text: str) -> None:
     print(f"phone: {text}", file=sys.stderr, flush=True)
 
@@ -86,26 +72,15 @@ def _quiet(text: str) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="phone",
         description="Measure a bundle on a phone through adb, and print one JSON document. Without --on the words are "
         "the runner's, which works on this machine.",
     )
-    verbs = parser.add_subparsers(dest="name", parser_class=_Parser, required=True)
-    bench = verbs.add_parser("bench", help="measure latency")
+    verbs = parser.add_subparsers(dest="name", parser_class=Parser, required=True)
+    bench = verbs.add_parser("bench", parents=[of_bundle(), of_length()], help="measure latency")
     bench.add_argument("--on", required=True, metavar="adb:[//SERIAL][?OPTIONS]", help="the phone, and how it measures")
     bench.add_argument("--benchmark-model", default=PROGRAM, metavar="FILE", help="LiteRT's program (%(default)s)")
-    bench.add_argument("--bundle", type=Path, default=Path("/bundle"), help="folder with manifest.json (%(default)s)")
-    bench.add_argument("--file", type=Path, help="a .tflite file without a bundle")
-    bench.add_argument("--artifact", action="append", default=[], metavar="FILE", help="only this file; repeatable")
-    bench.add_argument("--runtime", help="litert, which is the only one")
-    bench.add_argument("--threads", type=_positive, help="threads of one inference (the manifest's number)")
-    bench.add_argument("--warmup-s", type=float, default=1.0, help="seconds before inferences count (%(default)s)")
-    bench.add_argument("--min-runs", type=_positive, default=50, help="inferences at least (%(default)s)")
-    bench.add_argument("--min-time-s", type=float, default=10.0, help="seconds of timing at least (%(default)s)")
-    bench.add_argument("--max-time-s", type=float, default=60.0, help="seconds of timing at most (%(default)s)")
-    bench.add_argument("--processes", type=_positive, default=1, help="starts of the program at least (%(default)s)")
-    bench.add_argument("--quick", action="store_true", help="one run that shows that measuring works, marked as such")
     bench.add_argument("--quiet", action="store_true", help="say nothing on standard error but what is wrong")
     return parser
 

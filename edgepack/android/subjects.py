@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from edgepack.runner import bundle
 from edgepack.runner.errors import UsageError
-from edgepack.runner.infer import check_samples
-from edgepack.runner.tensors import TensorSpec, quantize
+from edgepack.runner.infer import golden_batches
+from edgepack.runner.tensors import TensorSpec
 
 from .errors import WordsError
 
@@ -41,11 +39,7 @@ class Subject:
         if self.entry.golden is None or len(self.inputs) != 1:
             return []
         (spec,) = self.inputs
-        real = bundle.golden_input(self.entry.golden, self.entry.columns)
-        check_samples(real, spec.sample_shape)
-        fed = quantize(real, spec)
-        batch = max(spec.shape[0], 1)
-        batches = [fed[np.arange(first, first + batch) % len(fed)] for first in range(min(count, len(fed)))]
+        batches = golden_batches(self.entry.golden, self.entry.columns, spec)[:count]
         return [SampleBytes(found.tobytes(), found.shape) for found in batches]
 
 

@@ -7,17 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .errors import RunnerError, UsageError
+from .errors import RunnerError
+from .words import Parser, of_bundle, of_length, positive
 
 EXIT_FAILED_VERIFICATION = 5
 EXIT_DEVICE = 6
-
-
-class _Parser(argparse.ArgumentParser):
-    """Errors on one line, as everything else that the runner complains of."""
-
-    def error(self, message: str) -> Any:
-        raise UsageError(f"{message}; see `{self.prog} --help`")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,33 +39,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="runner", description="Measure or verify the artifacts of a bundle; prints one JSON document."
-    )
-    shared = _Parser(add_help=False)
-    shared.add_argument("--bundle", type=Path, default=Path("/bundle"), help="folder with manifest.json (%(default)s)")
-    shared.add_argument("--artifact", action="append", default=[], metavar="FILE", help="only this file; repeatable")
-    shared.add_argument("--runtime", help="only this runtime")
-    shared.add_argument("--threads", type=_positive, help="threads of one inference (the manifest's number)")
-    verbs = parser.add_subparsers(dest="name", parser_class=_Parser)
-    bench = verbs.add_parser("bench", parents=[shared], help="measure latency; the default")
-    bench.add_argument("--file", type=Path, help="a model file without a bundle; its input is seeded noise")
-    bench.add_argument("--warmup-s", type=float, default=1.0, help="seconds before samples count (%(default)s)")
-    bench.add_argument("--min-runs", type=_positive, default=50, help="samples at least (%(default)s)")
-    bench.add_argument("--min-time-s", type=float, default=10.0, help="seconds of sampling at least (%(default)s)")
-    bench.add_argument("--max-time-s", type=float, default=60.0, help="seconds of sampling at most (%(default)s)")
+    parser = Parser(prog="runner", description="Measure or verify the artifacts of a bundle; prints one JSON document.")
+    shared = of_bundle()
+    verbs = parser.add_subparsers(dest="name", parser_class=Parser)
+    bench = verbs.add_parser("bench", parents=[shared, of_length()], help="measure latency; the default")
     bench.add_argument("--start-timeout-s", type=float, default=120.0, help="seconds to load at most (%(default)s)")
-    bench.add_argument("--processes", type=_positive, default=1, help="fresh processes for each artifact (%(default)s)")
-    bench.add_argument("--quick", action="store_true", help="mark the results as made to show that measuring works")
     bench.set_defaults(verb=_bench)
     compare = verbs.add_parser("compare", help="which of two models is faster, by how much?")
     for side in "ab":
         compare.add_argument(f"--{side}", type=Path, required=True, help="a model file, or a bundle's folder")
         compare.add_argument(f"--{side}-artifact", metavar="FILE", help="which file of the bundle")
         compare.add_argument(f"--{side}-runtime", help="the runtime; default: the first that fits")
-    compare.add_argument("--threads", type=_positive, help="threads of one inference (the manifest's number, or 1)")
-    compare.add_argument("--rounds", type=_positive, default=10, help="pairs of fresh processes (%(default)s)")
-    compare.add_argument("--turns", type=_positive, default=24, help="turns of each process in a round (%(default)s)")
+    compare.add_argument("--threads", type=positive, help="threads of one inference (the manifest's number, or 1)")
+    compare.add_argument("--rounds", type=positive, default=10, help="pairs of fresh processes (%(default)s)")
+    compare.add_argument("--turns", type=positive, default=24, help="turns of each process in a round (%(default)s)")
     compare.add_argument("--turn-s", type=float, default=0.01, help="seconds of a turn (%(default)s)")
     compare.add_argument("--round-s", type=float, default=5.0, help="seconds of turns in a round (%(default)s)")
     compare.add_argument("--warmup-s", type=float, default=0.2, help="seconds before the first turn (%(default)s)")
@@ -85,13 +66,6 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--csv", type=Path, required=True, help="rows to answer, the columns' names in the first line")
     predict.set_defaults(verb=_predict)
     return parser
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"got {text}; expected at least 1")
-    return value
 
 
 def _entries(args: argparse.Namespace) -> Any:

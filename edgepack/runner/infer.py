@@ -1,13 +1,16 @@
 """What does a model answer for a set of samples, raw and as real numbers?"""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from . import bundle
+from .columns import Columns
 from .errors import UsageError
 from .sessions import Session
-from .tensors import dequantize, quantize
+from .tensors import TensorSpec, dequantize, quantize
 
 
 def predict(session: Session, x: NDArray[np.floating[Any]]) -> tuple[NDArray[Any], NDArray[np.float32]]:
@@ -43,6 +46,27 @@ def predict(session: Session, x: NDArray[np.floating[Any]]) -> tuple[NDArray[Any
         parts.append(output[: len(chunk)] if output.shape[:1] == (batch,) else output.reshape(1, -1))
     raw = np.concatenate(parts)
     return raw, dequantize(raw, target)
+
+
+def golden_batches(golden: Path, columns: Columns, spec: TensorSpec) -> list[NDArray[Any]]:
+    """Golden samples as an input takes them: each begins one batch, and a batch larger than one goes round at the end.
+
+    Args:
+        golden: The file of golden samples.
+        columns: What stands in each place of a sample.
+        spec: The only input.
+
+    Returns:
+        One array for each sample, in the input's dtype and batch.
+
+    Raises:
+        UsageError: The samples cannot be read, or do not fit the input.
+    """
+    real = bundle.golden_input(golden, columns)
+    check_samples(real, spec.sample_shape)
+    fed = quantize(real, spec)
+    batch = max(spec.shape[0], 1)
+    return [fed[np.arange(first, first + batch) % len(fed)] for first in range(len(fed))]
 
 
 def check_samples(x: NDArray[Any], shape: tuple[int, ...]) -> None:

@@ -20,11 +20,11 @@ from .child import call
 from .columns import Columns
 from .energy import Meter
 from .errors import RunnerError, UsageError
-from .infer import check_samples
+from .infer import golden_batches
 from .reference import reference_ms
 from .sampling import SETTLED_SHARE, WINDOWS, Protocol, Sampled, sample, steady
 from .statistics import LEVEL, RESAMPLES, intervals_ms, summarise
-from .tensors import TensorSpec, quantize
+from .tensors import TensorSpec
 
 __all__ = ["SCHEMA", "Protocol", "bench", "feeds", "peak_rss_mib", "work"]
 
@@ -172,12 +172,7 @@ def feeds(inputs: Sequence[TensorSpec], golden: str | None, columns: Columns) ->
     if len(inputs) != 1:
         raise UsageError(f"the model has {len(inputs)} inputs; golden samples are for one")
     (spec,) = inputs
-    real = bundle.golden_input(Path(golden), columns)
-    check_samples(real, spec.sample_shape)
-    fed = quantize(real, spec)
-    batch = max(spec.shape[0], 1)
-    # Each sample begins one batch; a batch larger than one goes round at the end.
-    return [{spec.name: fed[np.arange(first, first + batch) % len(fed)]} for first in range(len(fed))]
+    return [{spec.name: batch} for batch in golden_batches(Path(golden), columns, spec)]
 
 
 def _result(entry: bundle.Entry, protocol: Protocol, *, reference: bool) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from edgepack.android import address as addresses
 from edgepack.android.adb import Adb, quoted
@@ -15,6 +15,7 @@ from edgepack.errors import CLASSES, DeviceError, MissingError, RecipeError
 from edgepack.proc import Completed
 from edgepack.runner.errors import RunnerError
 from edgepack.transports import Device, inside, quiet
+from edgepack.transports._closing import Closing
 
 if TYPE_CHECKING:
     from edgepack.protocol import Protocol
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 WORK = PurePosixPath("/data/local/tmp/edgepack-work")
 
 
-class Phone:
+class Phone(Closing):
     """One phone. What is measured stays on it, so that it is sent once; what was pushed by `push` does not.
 
     Args:
@@ -102,9 +103,6 @@ class Phone:
             self._pushed = False
             with _explained():
                 self._adb.shell(f"rm -rf {quoted([WORK])}", timeout_s=60)
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

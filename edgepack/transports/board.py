@@ -9,8 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from edgepack.board import boot, image
 from edgepack.errors import RecipeError
@@ -20,6 +19,7 @@ from edgepack.protocol import Protocol
 from edgepack.store import key_of
 from edgepack.suggest import did_you_mean
 from edgepack.transports import Device, _packages, _parcels, quiet
+from edgepack.transports._closing import Closing
 from edgepack.transports._openssh import Address
 from edgepack.transports.ssh import Ssh
 
@@ -30,7 +30,7 @@ SPARE_MIB = 128
 PROTOCOL = Protocol(warmup_s=0.02, min_runs=20, min_time_s=0.0, max_time_s=2.0)
 
 
-class Board:
+class Board(Closing):
     """One start of the board, at the first thing that it is asked.
 
     Attributes:
@@ -67,14 +67,6 @@ class Board:
         """Switch it off; nothing that was written there stays."""
         self._stack.close()
         self._ssh = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _started(self, runtimes: Sequence[str]) -> Ssh:
         if self._ssh is None:

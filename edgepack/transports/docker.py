@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from edgepack.errors import DeviceError, EdgepackError, RecipeError
 from edgepack.images import base, emulation, engine
@@ -17,6 +16,7 @@ from edgepack.proc import Completed
 from edgepack.protocol import Protocol
 from edgepack.transports import Device, _parcels, document, quiet
 from edgepack.transports import local as local_transport
+from edgepack.transports._closing import Closing
 
 USER = "65532:65532"
 MEMORY_MIB = 2048
@@ -28,7 +28,7 @@ GIVEN = PurePosixPath("/given")
 """Where in a container the files and folders lie that the runner is asked about."""
 
 
-class Docker:
+class Docker(Closing):
     """Containers of one image, a fresh one for each run.
 
     ``run`` gives its words to the image as ``docker run IMAGE WORDS`` does: to the image's entry point where
@@ -147,14 +147,6 @@ class Docker:
         """Remove what was staged and hang up; no container is left, as each run removes its own."""
         shutil.rmtree(self._staging, ignore_errors=True)
         self._client.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _environment(self, env: Mapping[str, str] | None) -> dict[str, str]:
         return {**(self._emulated.environment() if self._emulated else {}), **(env or {})}

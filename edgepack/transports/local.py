@@ -6,16 +6,16 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from edgepack import proc
 from edgepack.errors import MissingError, RecipeError
 from edgepack.resources import PACKAGE
 from edgepack.transports import Device, document, inside, quiet
+from edgepack.transports._closing import Closing
 
 
-class Local:
+class Local(Closing):
     """This machine; what is pushed goes to a temporary folder, which is where programs start."""
 
     device = Device("local", "local")
@@ -41,14 +41,6 @@ class Local:
     def close(self) -> None:
         """Remove the working folder."""
         shutil.rmtree(self._folder, ignore_errors=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def connect(address: str = "") -> Local:

@@ -10,13 +10,13 @@ import tarfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
-from types import TracebackType
-from typing import IO, Any, NoReturn, Self
+from typing import IO, Any, NoReturn
 
 from edgepack.errors import DeviceError, MissingError, RecipeError
 from edgepack.images.archive import EXECUTABLE_MODE, FILE_MODE
 from edgepack.proc import Completed
 from edgepack.transports import Device, _packages, _parcels, document, inside, quiet
+from edgepack.transports._closing import Closing
 from edgepack.transports._openssh import ANSWER_S, SHORTEST_SPEED_BYTES_S, Address, Connection, parse
 from edgepack.transports._parcels import Parcel
 
@@ -25,7 +25,7 @@ SPARE_BYTES = 16 << 20
 MIB = 1 << 20
 
 
-class Ssh:
+class Ssh(Closing):
     """One board; nothing is connected before it is needed.
 
     Args:
@@ -112,14 +112,6 @@ class Ssh:
         """Hang up; what was sent stays on the board for the next time."""
         self._connection.close()
         self._stack.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _run(
         self, request: Mapping[str, Any], parcels: Sequence[Parcel], argv: Sequence[str], timeout_s: float
