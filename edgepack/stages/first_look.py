@@ -215,7 +215,7 @@ def _check_shape(model: _Model, data: Dataset) -> None:
     turned = (shape[1], shape[2], shape[0]) if len(shape) == 3 else shape
     if not any(_fits(data.input_shape, wanted) for wanted in (shape, turned)):
         raise RecipeError(
-            f"the model takes samples of shape {_written(shape)}, but the data have {_written(data.input_shape)}",
+            f"the model takes samples of shape {written(shape)}, but the data have {written(data.input_shape)}",
             fix="give the data that the model was made for, in its shape (axes of size 1 count, too)",
         )
 
@@ -224,7 +224,8 @@ def _fits(given: tuple[int, ...], wanted: Sequence[int | None]) -> bool:
     return len(given) == len(wanted) and all(size in (None, have) for size, have in zip(wanted, given, strict=True))
 
 
-def _written(shape: Sequence[int | None]) -> str:
+def written(shape: Sequence[int | None]) -> str:
+    """A shape for people, without the batch axis."""
     return f"({', '.join('any' if size is None else str(size) for size in shape)})"
 
 

@@ -130,6 +130,8 @@ class _Draft:
             )
 
     def model(self, section: Mapping[str, Any]) -> None:
+        from edgepack.stages.first_look import written
+
         made = dict(section) or _architecture(self.facts["samples"])
         if "zoo" in made and not section:
             self.notes.append(f"the architecture {made['zoo']} suits such samples; `edgepack models` lists all of them")
@@ -139,13 +141,13 @@ class _Draft:
             self.remarks["model.zoo"] = f"`edgepack models {made['zoo']}` shows what it costs and its arguments"
         if facts is not None:
             keras = f"saved by Keras {facts['keras']}; " if facts["keras"] else ""
-            shapes = " to ".join(_shape(facts[key]) for key in ("input_shape", "output_shape"))
+            shapes = " to ".join(written(facts[key]) for key in ("input_shape", "output_shape"))
             self.remarks[f"model.{first}"] = f"{keras}{shapes}"
             self._head(made, facts)
         self.content["model"] = made
 
     def _head(self, made: dict[str, Any], facts: Mapping[str, Any]) -> None:
-        from edgepack.stages.first_look import facts_fit
+        from edgepack.stages.first_look import facts_fit, written
 
         labels = self.facts["samples"]["labels"]
         if facts_fit(facts, self.classes):
@@ -155,7 +157,7 @@ class _Draft:
             self.remarks["task"] = f"the model gives back its input; classes that are normal, of: {_some(labels)}"
             self.notes.append(f"the model gives back its input: {labels[0]!r} is taken for normal, see `task`")
             return
-        outputs = f"outputs of shape {_shape(facts['output_shape'])}, but the data have {self.classes} classes"
+        outputs = f"outputs of shape {written(facts['output_shape'])}, but the data have {self.classes} classes"
         if "artifacts" in made:
             raise RecipeError(
                 f"the finished file has {outputs}", fix="give the data that it was made for, with all of its classes"
@@ -275,10 +277,6 @@ def _plain(preprocessing: Mapping[str, float]) -> str:
         else ""
     )
     return f"x * {preprocessing['scale']:.4g}{offset}"
-
-
-def _shape(shape: Sequence[int | None]) -> str:
-    return f"({', '.join('any' if size is None else str(size) for size in shape)})"
 
 
 def _some(labels: Sequence[str]) -> str:

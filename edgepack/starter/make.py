@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from edgepack import target as targets
 from edgepack import worker, worklogs
+from edgepack.contracts import Precision
 from edgepack.errors import RecipeError
 from edgepack.plan import make_plan
 from edgepack.recipe import only_model
@@ -19,7 +20,7 @@ from edgepack.starter.draft import draft
 from edgepack.store import explain_os_errors
 
 FILE = "recipe.yaml"
-PRECISIONS = ("float32", "float16", "dynamic_range", "int8", "int16x8")
+PRECISIONS: tuple[str, ...] = get_args(Precision)
 
 
 @dataclass(frozen=True)
