@@ -20,6 +20,9 @@ WORK_TIMEOUT_S = 600
 MIB = 1024 * 1024
 
 NO_SPACE = "no space left on device"
+LAYER_GONE = ("unknown parent image id", "failed to get digest sha256:", "no such image: sha256:")
+"""What the engine says where somebody removed a layer that a build has just made or found in the cache."""
+ATTEMPTS = 3
 LOST_FIX = "start it again, look at its log, then repeat the command; nothing else is lost"
 
 
@@ -182,7 +185,7 @@ def build(
             record = base.require(client, base_image, platform, progress)
             base.check_python(client, record, base_image, described.python_version)
             _check_provided(record, base_image, described.provided)
-        with leftovers.Ledger(address(host)) as ledger, failures("in the middle of the build"):
+        with failures("in the middle of the build"):
             before = _id_of(client, tag)
             command = build_command(context, tag, platform, base_image)
             made = _run_build(
@@ -190,7 +193,7 @@ def build(
                 context,
                 progress,
                 command,
-                ledger,
+                address(host),
                 tag=tag,
                 platform=platform,
                 buildargs={"BASE_IMAGE": base_image},
@@ -256,9 +259,38 @@ def failures(when: str) -> Iterator[None]:
 
 
 def _run_build(
-    client: Any, context: Path, progress: Callable[[str], None], command: str, ledger: leftovers.Ledger, **options: Any
+    client: Any, context: Path, progress: Callable[[str], None], command: str, host: str, **options: Any
 ) -> str:
-    """Run the build and return the new image's id; after a failure, remove what it left."""
+    """Run the build and return the new image's id; after a failure, remove what it left.
+
+    Builds that share layers may meet on one engine, and who replaces a tag removes the layers below the old image: a
+    build that loses one that way is run again (https://github.com/moby/moby/issues/36901).
+    """
+    for _ in range(ATTEMPTS):
+        with leftovers.Ledger(host) as ledger:
+            done, refused = _attempt(client, context, progress, ledger, options)
+        if not any(sign in refused.lower() for sign in LAYER_GONE):
+            break
+    if refused and NO_SPACE in refused.lower():
+        raise MissingError(
+            f"the container engine has no space left for the image: {refused}",
+            fix="free some on the engine's disk: docker system df shows what takes it; then repeat the command",
+        )
+    if refused:
+        raise DeviceError(f"the container engine refused the build: {refused}", fix=f"see what it says to: {command}")
+    if not done:
+        raise DeviceError("the container engine stopped answering in the middle of the build", fix=LOST_FIX)
+    return done
+
+
+def _attempt(
+    client: Any,
+    context: Path,
+    progress: Callable[[str], None],
+    ledger: leftovers.Ledger,
+    options: Mapping[str, Any],
+) -> tuple[str, str]:
+    """Build once: the new image's id, or what the engine said of its failure."""
     done = refused = ""
     try:
         for line in client.api.build(
@@ -277,20 +309,12 @@ def _run_build(
         raise
     finally:
         if refused:
-            client.api.timeout = PING_TIMEOUT_S
+            patience, client.api.timeout = client.api.timeout, PING_TIMEOUT_S
             leftovers.remove(client, ledger.images)
+            client.api.timeout = patience
         if refused or done:
             ledger.forget()
-    if refused and NO_SPACE in refused.lower():
-        raise MissingError(
-            f"the container engine has no space left for the image: {refused}",
-            fix="free some on the engine's disk: docker system df shows what takes it; then repeat the command",
-        )
-    if refused:
-        raise DeviceError(f"the container engine refused the build: {refused}", fix=f"see what it says to: {command}")
-    if not done:
-        raise DeviceError("the container engine stopped answering in the middle of the build", fix=LOST_FIX)
-    return done
+    return done, refused
 
 
 def _id_of(client: Any, tag: str) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import docker.errors
 import pytest
 
 from edgepack.errors import DeviceError, EdgepackError, MissingError, RecipeError
@@ -113,6 +114,11 @@ class PrivateEngine:
         self.process.kill()
         self.process.wait()
 
+    def nameless(self) -> list[str]:
+        """Ids of the images without a name, the newest first."""
+        found = [image["Id"] for image in self.client.api.images(all=True)]
+        return [image for image in found if not self.client.api.inspect_image(image)["RepoTags"]]
+
     def restart(self) -> None:
         """Start it again over what it left."""
         _end_containerd(self.folder)
@@ -194,6 +200,30 @@ def _end_containerd(folder: Path) -> None:
             for _ in range(50):
                 os.kill(pid, 0)
                 time.sleep(0.1)
+
+
+def test_a_layer_that_somebody_removes_under_a_build_is_made_again(
+    made: context.Context, tag: str, private_engine: PrivateEngine
+) -> None:
+    removed: list[str] = []
+
+    def remove_the_newest(step: str) -> None:
+        nameless = private_engine.nameless()
+        if nameless and not removed:
+            with contextlib.suppress(docker.errors.APIError):  # a step's container holds it; one of the next will do
+                private_engine.client.api.remove_image(nameless[0])
+                removed.append(step)
+
+    image = engine.build(
+        made.path,
+        tag=tag,
+        platform=made.platform,
+        base_image=made.base_image,
+        host=private_engine.host,
+        progress=remove_the_newest,
+    )
+    assert removed
+    assert private_engine.client.api.inspect_image(tag)["Id"] == image.id
 
 
 def ids(private: PrivateEngine) -> set[str]:
