@@ -56,7 +56,12 @@ def _bench(args: argparse.Namespace) -> dict[str, Any]:
     if "benchmark_model" not in options:
         settings = replace(settings, benchmark_model=args.benchmark_model)
     protocol = measure.Protocol(
-        args.warmup_s, args.min_runs, args.min_time_s, args.max_time_s, args.quick, args.processes
+        args.warmup_s,
+        args.min_runs,
+        args.min_time_s,
+        args.max_time_s,
+        quick=args.quick,
+        processes=args.processes,
     )
     adb = Adb(serial)
     say = _quiet if args.quiet else _say

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from edgepack.runner import bundle
+from edgepack.runner import bundle, sampling
 
 from . import combine, facts, golden, output, program
 from .adb import Adb
@@ -25,22 +25,13 @@ from .turns import turn
 SCHEMA = "edgepack.latency/1"
 PROGRAM = "benchmark_model"
 WINDOWS = 5
-START_S = 120.0
-"""Seconds that loading may take: a GPU compiles its programs first."""
 KEPT_TEXT = 20_000
 """Characters of each run's output that a result keeps."""
 
 
 @dataclass(frozen=True)
-class Protocol:
+class Protocol(sampling.Protocol):
     """How long to measure each file: warm-up of each run, and inferences and seconds of all runs together."""
-
-    warmup_s: float = 1.0
-    min_runs: int = 50
-    min_time_s: float = 10.0
-    max_time_s: float = 60.0
-    quick: bool = False
-    processes: int = 1
 
     @property
     def runs(self) -> int:
@@ -80,7 +71,7 @@ class _Bench:
     ) -> tuple[output.Output, str]:
         """One run of the program; raises ProgramError when it fails."""
         words = [*program.words(self.settings, model, threads, length, sample), *extra]
-        limit_s = START_S + length.warmup_s + length.max_time_s
+        limit_s = self.protocol.start_timeout_s + length.warmup_s + length.max_time_s
         timed = "timeout" in self.phone.tools
         said = program.run(self.adb, self.remote, words, cores=self.cores, timed=timed, limit_s=limit_s)
         return output.parse(said.text, said.exit_code), said.text
