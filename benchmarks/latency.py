@@ -182,24 +182,9 @@ def make(name: str) -> None:
 
 def ours(model: Any, samples: Any, folder: Path) -> None:
     """What edgepack exports."""
-    from edgepack import extensions
-    from edgepack.contracts import ExportContext, Precision
-    from edgepack.keras_models.save import save
+    from exporting import export
 
-    source = folder / "model.h5"
-    save(model, source)
-
-    def one(kind: str, precision: Precision) -> Path:
-        path = folder / f"edgepack.{precision}.{kind}"
-        if not path.exists():
-            format_ = extensions.load("edgepack.formats", kind)
-            format_.convert(format_.Config(precision=precision), path, context=context)
-        return path
-
-    context = ExportContext(source, None, samples, one, model.name)
-    for kind in ("tflite", "onnx"):
-        one(kind, "float32")
-        one(kind, "int8")
+    export(model, samples, folder, "edgepack.")
 
 
 def converter(model: Any, samples: Any, folder: Path) -> None:
