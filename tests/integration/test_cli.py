@@ -284,7 +284,7 @@ def test_report_writes_three_files(edgepack: Edgepack, work: Path) -> None:
 
 
 def test_bench_measures_a_file_and_a_bundle(edgepack: Edgepack, small_run: Path) -> None:
-    words = ["bench", BUNDLE / "model.float32.tflite", "--on", "local", "--threads", "2", "--json"]
+    words = ["bench", BUNDLE / "model.float32.tflite", "--on", "local", "--threads", "2", "--quick", "--json"]
     measured = document(edgepack(*words, cwd=small_run))
     assert measured["schema"] == "edgepack.latency/1"
     (result,) = measured["results"]
@@ -293,7 +293,7 @@ def test_bench_measures_a_file_and_a_bundle(edgepack: Edgepack, small_run: Path)
     assert 0 < result["latency_ms"]["p50"] <= result["latency_ms"]["p90"] <= result["latency_ms"]["p99"]
     assert 0 < len(result["samples_ns"]) <= result["runs"]
     before = (small_run / BUNDLE / "manifest.json").read_bytes()
-    done = edgepack("bench", BUNDLE, "--runtime", "onnxruntime", cwd=small_run, env={"COLUMNS": "200"})
+    done = edgepack("bench", BUNDLE, "--runtime", "onnxruntime", "--quick", cwd=small_run, env={"COLUMNS": "200"})
     assert done.returncode == 0, done.stderr
     assert "model.float32.onnx" in done.stdout and "litert" not in done.stdout
     assert (small_run / BUNDLE / "manifest.json").read_bytes() == before
