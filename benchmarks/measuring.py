@@ -4,6 +4,7 @@
     python benchmarks/measuring.py --run                    # do what is missing: an hour and a half on a quiet machine
     python benchmarks/measuring.py --run --parts same slower --trials 5
     python benchmarks/measuring.py --run --again            # forget what was measured
+    python benchmarks/measuring.py --run --together         # all parts at once: a busy machine, and half the time
 
 ResNet-8 with random weights, float32 and int8, in LiteRT and ONNX Runtime, one thread. Parts, each resumed where it was
 stopped:
@@ -26,8 +27,10 @@ import shutil
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +83,7 @@ def main() -> None:
     parser.add_argument("--again", action="store_true", help="with --run: measure the chosen parts anew")
     parser.add_argument("--parts", nargs="*", default=list(PARTS), choices=list(PARTS))
     parser.add_argument("--trials", type=int, default=100, help="comparisons of each kind; a fifth as many gates")
+    parser.add_argument("--together", action="store_true", help="measure the chosen parts at the same time")
     parser.add_argument("--results", type=Path, default=RESULTS, help="where to keep them (%(default)s)")
     parser.add_argument("--make", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--agree", help=argparse.SUPPRESS)
@@ -95,14 +99,20 @@ def main() -> None:
         if not (WORK / "made").exists():
             subprocess.run([sys.executable, __file__, "--make"], env=ENVIRONMENT, cwd=ROOT, check=True)
         place_runner()
-        for name in arguments.parts:
+        lock = threading.Lock()
+
+        def measure(name: str) -> None:
             done = [] if arguments.again else document["parts"].get(name, [])
             while (found := PARTS[name](done, arguments.trials)) is not None:
-                done.append(found)
-                document["parts"][name] = done
-                document |= {"command": "python benchmarks/measuring.py --run", "environment": describe()}
-                arguments.results.write_text(json.dumps(document, indent=1) + "\n")
-                print(f"{name} {len(done)}: {json.dumps(found)}", flush=True)
+                with lock:
+                    done.append(found | ({"together": True} if arguments.together else {}))
+                    document["parts"][name] = done
+                    document.update(command="python benchmarks/measuring.py --run", environment=describe())
+                    arguments.results.write_text(json.dumps(document, indent=1) + "\n")
+                    print(f"{name} {len(done)}: {json.dumps(found)}", flush=True)
+
+        with ThreadPoolExecutor(len(arguments.parts) if arguments.together else 1) as pool:
+            list(pool.map(measure, arguments.parts))
     if document["parts"]:
         print(table(document["parts"]))
         if arguments.results == RESULTS:
@@ -113,6 +123,7 @@ def make() -> None:
     """Write ResNet-8 as edgepack exports it, and with one convolution twice."""
     import numpy as np
     import tf_keras
+    from exporting import export
 
     from edgepack import extensions
 
@@ -121,6 +132,8 @@ def make() -> None:
     plain = module.build(module.Config(), input_shape=(32, 32, 3), classes=10)
     samples = np.random.default_rng(0).uniform(0, 1, (32, 32, 32, 3)).astype(np.float32)
     for name, model in (("plain", plain), ("doubled", doubled(plain))):
+        shutil.rmtree(WORK / name, ignore_errors=True)
+        (WORK / name).mkdir(parents=True)
         export(model, samples, WORK / name)
     (WORK / "made").write_text("")
 
@@ -131,29 +144,6 @@ def place_runner() -> None:
     shutil.rmtree(device, ignore_errors=True)
     shutil.copytree(ROOT / "edgepack" / "runner", device / "runner", ignore=shutil.ignore_patterns("__pycache__"))
     (device / "runner" / "sessions" / "slowed.py").write_text(SLOWED)
-
-
-def export(model: Any, samples: Any, folder: Path) -> None:
-    """Write a model's files into a new folder."""
-    from edgepack import extensions
-    from edgepack.contracts import ExportContext, Precision
-    from edgepack.keras_models.save import save
-
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    save(model, folder / "model.h5")
-
-    def one(kind: str, precision: Precision) -> Path:
-        path = folder / f"{precision}.{kind}"
-        if not path.exists():
-            format_ = extensions.load("edgepack.formats", kind)
-            format_.convert(format_.Config(precision=precision), path, context=context)
-        return path
-
-    context = ExportContext(folder / "model.h5", None, samples, one, model.name)
-    for kind in ("tflite", "onnx"):
-        one(kind, "float32")
-        one(kind, "int8")
 
 
 def doubled(model: Any) -> Any:
@@ -285,7 +275,7 @@ def compared(runtime: str) -> dict[str, Any]:
     begun = time.monotonic()
     found = json.loads(run(argv, {**os.environ, "PYTHONPATH": str(WORK / "device")}).stdout)
     known = {key: found[key] for key in ("ratio", "interval", "significant")}
-    return {**known, "seconds": round(time.monotonic() - begun, 1)}
+    return {**known, "rounds": len(found["rounds"]), "seconds": round(time.monotonic() - begun, 1)}
 
 
 def gate(done: list[dict[str, Any]], trials: int) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from edgepack.suggest import did_you_mean
 from edgepack.transports import connect, quiet
 
 SCHEMA = "edgepack.comparisons/1"
-ROUNDS, QUICK_ROUNDS = 10, 4
+ROUNDS, MAX_ROUNDS, QUICK_ROUNDS = 10, 40, 4
 PER_ROUND_S, ONCE_S = 120.0, 900.0
 """Hard limits: the runner has its own for each process."""
 
@@ -55,7 +55,7 @@ def compare(
         b: Likewise.
         on: ``local``, ``docker:IMAGE`` or another device's address.
         threads: Inference threads; None for the bundle's own, or 1.
-        rounds: Pairs of fresh processes.
+        rounds: Pairs of fresh processes; None for as many as a narrow interval takes.
         quick: Compare only to show that it works; the document says so.
         say: Called with one line before something that takes a while.
 
@@ -73,8 +73,10 @@ def compare(
     found = []
     with connect(on, say=say) as device:
         simulated = device.device.simulated
-        number = rounds or (QUICK_ROUNDS if quick or simulated else ROUNDS)
-        words = ["compare", "--rounds", str(number), *(["--threads", str(threads)] if threads else [])]
+        least, most = (QUICK_ROUNDS, QUICK_ROUNDS) if quick or simulated else (ROUNDS, MAX_ROUNDS)
+        least, most = rounds or least, rounds or most
+        words = ["compare", "--rounds", str(least), "--max-rounds", str(most)]
+        words += ["--threads", str(threads)] if threads else []
         words += ["--quick"] if quick else []
         words += ["--warmup-s", "0.05", "--turns", "8"] if quick or simulated else []  # a count repeats
         if hasattr(device, "bench"):
@@ -85,7 +87,7 @@ def compare(
         for one, other in pairs:
             say(f"{_name(one)} against {_name(other)}")
             asked = [*words, *one.words("a"), *other.words("b")]
-            document, _ = device.ask(asked, timeout_s=ONCE_S + number * PER_ROUND_S)
+            document, _ = device.ask(asked, timeout_s=ONCE_S + most * PER_ROUND_S)
             found.append(document)
         return {
             "schema": SCHEMA,

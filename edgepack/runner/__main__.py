@@ -51,7 +51,9 @@ def _parser() -> argparse.ArgumentParser:
         compare.add_argument(f"--{side}-artifact", metavar="FILE", help="which file of the bundle")
         compare.add_argument(f"--{side}-runtime", help="the runtime; default: the first that fits")
     compare.add_argument("--threads", type=positive, help="threads of one inference (the manifest's number, or 1)")
-    compare.add_argument("--rounds", type=positive, default=10, help="pairs of fresh processes (%(default)s)")
+    compare.add_argument("--rounds", type=positive, default=10, help="pairs of fresh processes at least (%(default)s)")
+    compare.add_argument("--max-rounds", type=positive, default=40, help="pairs of them at most (%(default)s)")
+    compare.add_argument("--within", type=float, default=0.04, help="an interval that will do (%(default)s each way)")
     compare.add_argument("--turns", type=positive, default=24, help="turns of each process in a round (%(default)s)")
     compare.add_argument("--turn-s", type=float, default=0.01, help="seconds of a turn (%(default)s)")
     compare.add_argument("--round-s", type=float, default=5.0, help="seconds of turns in a round (%(default)s)")
@@ -101,6 +103,8 @@ def _compare(args: argparse.Namespace) -> tuple[dict[str, Any], int, str | None]
 
     rounds = compare.Rounds(
         rounds=args.rounds,
+        max_rounds=args.max_rounds,
+        within=args.within,
         warmup_s=args.warmup_s,
         turn_s=args.turn_s,
         turns=args.turns,

@@ -8,7 +8,8 @@ Turns are short, and a round's ratio is the median over pairs of neighbouring tu
 longer than a turn slows both of a pair down, and what hits one turn alone is an outlier. Turns go A B B A or B A A B,
 drawn by lot, so that a machine which becomes slower all the time favours neither. The answer is the trimmed mean of the
 logarithms of the rounds' ratios with Student's interval: it holds what differs within a process, between processes and
-over the time that all of it takes.
+over the time that all of it takes. Rounds go on until that interval is narrow, wherever it lies: to stop where it first
+excludes 1 would find a difference in whatever is compared, sooner or later.
 """
 
 import math
@@ -47,7 +48,9 @@ class Rounds:
     """How to compare.
 
     Attributes:
-        rounds: Pairs of fresh processes.
+        rounds: Pairs of fresh processes, at least.
+        max_rounds: At most; between the two it goes on until the interval is as narrow as `within`.
+        within: Half of the width that the ratio's interval is to have: 0.04 for plus and minus 4 %.
         warmup_s: Seconds of running before the first turn.
         turn_s: Seconds of each turn, or one inference where that takes longer.
         turns: Turns of each process in a round at most; even.
@@ -57,6 +60,8 @@ class Rounds:
     """
 
     rounds: int = 10
+    max_rounds: int = 40
+    within: float = 0.04
     warmup_s: float = 0.2
     turn_s: float = 0.01
     turns: int = 24
@@ -66,6 +71,8 @@ class Rounds:
 
     def __post_init__(self) -> None:
         """Raises UsageError when a number is out of range."""
+        if self.max_rounds < self.rounds or self.within <= 0:
+            raise UsageError(f"{self}; expected max_rounds of at least rounds, and within above 0")
         if self.rounds < 2 or self.turns < 2 or self.turns % 2 or min(self.warmup_s, self.turn_s) < 0:
             raise UsageError(f"{self}; expected two rounds or more, an even number of turns, and no negative time")
 
@@ -89,10 +96,13 @@ def compare(a: bundle.Entry, b: bundle.Entry, rounds: Rounds) -> dict[str, Any]:
         reason = bundle.altered(entry)
         if reason is not None:
             raise RunnerError(f"{reason}; a wrong model has no latency")
-    lots = noise.uniform(rounds.rounds * rounds.turns // 2).reshape(rounds.rounds, -1) < 0.5
-    done = [_round(a, b, rounds, ["abba" if lot else "baab" for lot in row]) for row in lots]
-    logarithms = [math.log(one["ratio"]) for one in done]
-    ratio, low, high = (math.exp(value) for value in mean_interval(logarithms, level=LEVEL, trim=TRIM))
+    lots = noise.uniform(rounds.max_rounds * rounds.turns // 2).reshape(rounds.max_rounds, -1) < 0.5
+    done: list[dict[str, Any]] = []
+    for row in lots:
+        done.append(_round(a, b, rounds, ["abba" if lot else "baab" for lot in row]))
+        if len(done) >= rounds.rounds and half_width([one["ratio"] for one in done]) <= rounds.within:
+            break
+    ratio, low, high = interval([one["ratio"] for one in done])
     return {
         "schema": SCHEMA,
         "protocol": {
@@ -117,8 +127,20 @@ def compare(a: bundle.Entry, b: bundle.Entry, rounds: Rounds) -> dict[str, Any]:
             }
             for one in done
         ],
-        "flags": _flags(rounds, facts),
+        "flags": _flags(rounds, facts, half_width([one["ratio"] for one in done])),
     }
+
+
+def interval(ratios: Sequence[float]) -> tuple[float, float, float]:
+    """The ratio that rounds have in common, and the ends of its interval."""
+    mean, low, high = mean_interval([math.log(ratio) for ratio in ratios], level=LEVEL, trim=TRIM)
+    return math.exp(mean), math.exp(low), math.exp(high)
+
+
+def half_width(ratios: Sequence[float]) -> float:
+    """Half of the interval's width, relative to the ratio."""
+    ratio, low, high = interval(ratios)
+    return (high - low) / (2 * ratio)
 
 
 def work(job: Mapping[str, Any], import_ms: float) -> dict[str, Any]:
@@ -219,8 +241,11 @@ def _side(entry: bundle.Entry, answers: Sequence[Mapping[str, Any]]) -> dict[str
     }
 
 
-def _flags(rounds: Rounds, facts: Mapping[str, Any]) -> list[dict[str, str]]:
+def _flags(rounds: Rounds, facts: Mapping[str, Any], reached: float) -> list[dict[str, str]]:
     found = []
+    if reached > rounds.within and not rounds.quick:
+        text = f"The interval is still {reached:.0%} to either side, not {rounds.within:.0%}: this machine is busy."
+        found.append({"kind": "wide", "text": text})
     if rounds.quick:
         found.append({"kind": "quick", "text": "Compared quickly, to show that comparing works."})
     if facts["emulated"]:

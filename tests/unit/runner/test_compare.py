@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edgepack.runner import bundle as bundles
@@ -13,7 +14,7 @@ from edgepack.runner.errors import RunnerError, UsageError
 
 from .conftest import edit
 
-SHORT = ["--rounds", "3", "--turns", "4", "--turn-s", "0.002", "--warmup-s", "0", "--quick"]
+SHORT = ["--rounds", "3", "--max-rounds", "3", "--turns", "4", "--turn-s", "0.002", "--warmup-s", "0", "--quick"]
 SLOWED = '''
 import time
 from .onnxruntime import EXCLUDE, FORMAT, MODULE, REQUIREMENTS, version
@@ -86,6 +87,44 @@ def test_an_altered_file_is_not_compared(bundle: Path) -> None:
 def test_rounds_out_of_range_are_refused(numbers: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="two rounds or more"):
         compare.Rounds(**numbers)
+
+
+@pytest.mark.parametrize("numbers", [{"max_rounds": 9}, {"within": 0}])
+def test_an_end_that_cannot_be_reached_is_refused(numbers: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="max_rounds of at least rounds, and within above 0"):
+        compare.Rounds(**numbers)
+
+
+@pytest.mark.parametrize(("within", "rounds", "flags"), [("1e9", 3, []), ("1e-9", 5, ["wide"])])
+def test_rounds_go_on_until_the_interval_is_narrow(
+    within: str, rounds: int, flags: list[str], device: Path, float_model: Path
+) -> None:
+    words = ["--rounds", "3", "--max-rounds", "5", "--within", within, "--turns", "2", "--turn-s", "0.002"]
+    argv = [sys.executable, "-m", "runner", "compare", "--a", float_model, "--b", float_model, *words]
+    done = subprocess.run(
+        argv, env={**os.environ, "PYTHONPATH": str(device)}, capture_output=True, timeout=120, check=True
+    )
+    document = json.loads(done.stdout)
+    assert len(document["rounds"]) == rounds
+    assert [flag["kind"] for flag in document["flags"]] == flags
+
+
+@pytest.mark.parametrize("spread", [0.03, 0.1])
+def test_where_it_stops_finds_no_difference_that_is_not_there(spread: float) -> None:
+    """Of rounds that spread, a tenth of them off by a third: at most one of twenty is wrong, either way."""
+    random = np.random.default_rng(0)
+    limits = compare.Rounds()
+    found = missed = 0
+    for _ in range(200):
+        logarithms = random.normal(0, spread, limits.max_rounds)
+        logarithms += random.choice([-0.3, 0.0, 0.3], limits.max_rounds, p=[0.05, 0.9, 0.05])
+        ratios = list(np.exp(logarithms))
+        ends = range(limits.rounds, limits.max_rounds)
+        end = next((n for n in ends if compare.half_width(ratios[:n]) <= limits.within), limits.max_rounds)
+        _, low, high = compare.interval(ratios[:end])
+        found += not low <= 1 <= high
+        missed += low * 1.1 <= 1 <= high * 1.1
+    assert max(found, missed) <= 10
 
 
 def test_a_bundle_with_several_files_asks_for_one(bundle: Path) -> None:
