@@ -20,6 +20,8 @@ MODULES = {
     "def main():\n    import slow_library\n    said = sys.stdin.read()\n    slow_library.state.append(said)\n"
     "    print(said, slow_library.state, os.getcwd(), os.getsid(0) == os.getpid(), flush=True)\n"
     "    print('complaint', file=sys.stderr)\n    sys.exit(int(said))\n",
+    "a_collector": "import gc\nLIBRARIES = ('slow_library',)\n"
+    "def main():\n    print(gc.isenabled(), gc.get_freeze_count() > 1000, flush=True)\n",
     "a_sleeper": "import subprocess, time\ndef main():\n    child = subprocess.Popen(['sleep', '600'])\n"
     "    print(child.pid, flush=True)\n    time.sleep(600)\n",
 }
@@ -54,6 +56,16 @@ def test_libraries_are_imported_once_and_no_child_sees_another(env: dict[str, st
     assert answers == [(f"{number} ['{number}'] {Path.cwd()} True", number) for number in range(3)]
     assert (tmp_path / "imported").read_text() == "once\n"
     assert [(tmp_path / f"log-{number}").read_text() for number in range(3)] == ["complaint\n"] * 3
+
+
+def test_a_child_collects_its_own_garbage_and_leaves_imports_alone(env: dict[str, str], tmp_path: Path) -> None:
+    for _ in range(2):
+        with (
+            (tmp_path / "log").open("wb") as stderr,
+            started("a_collector", ["a_collector"], env=env, stderr=stderr) as child,
+        ):
+            assert child.stdout.read() == b"True True\n"
+            assert child.wait() == 0
 
 
 def test_a_child_starts_where_its_parent_is_now(
