@@ -105,6 +105,8 @@ def fit(
             data, training, seed=seed, outputs=outputs, span=span, first_epoch=first, replicas=replicas
         )
         validation = evaluation_batches(data, "validation", outputs=outputs if training.mixup else None)
+        trained.optimizer.build(trained.trainable_variables)
+        _make_metrics(trained, taught.outputs, batches)
         if strategy is None:
             batches, curve.waiting = timed(batches)
         else:
@@ -156,7 +158,9 @@ def evaluate(model: Any, data: Dataset) -> dict[str, float]:
     """Loss and figure of merit, called accuracy, of a compiled or uncompiled model on the validation split."""
     task = _task(data)
     model.compile(loss=task.loss(model, Training()), metrics=list(task.METRICS))
-    found = model.evaluate(evaluation_batches(data, "validation"), verbose=0, return_dict=True)
+    batches = evaluation_batches(data, "validation")
+    _make_metrics(model, model.outputs, batches)
+    found = model.evaluate(batches, verbose=0, return_dict=True)
     accuracy = found["accuracy"] if "accuracy" in found else figure_of_merit(model, data)
     return {"val_loss": float(found["loss"]), "val_accuracy": float(accuracy)}
 
@@ -229,6 +233,25 @@ def compile_model(
         jit_compile=training.xla or None,
         steps_per_execution=training.steps_per_execution,
     )
+
+
+def _make_metrics(model: Any, outputs: Sequence[Any], batches: Any) -> None:
+    """Let a compiled model make its metrics before the first step: a step that makes variables is traced twice.
+
+    As much holds for the optimizer's variables. See
+    https://www.tensorflow.org/guide/function#creating_tfvariables.
+
+    Args:
+        model: tf_keras model.
+        outputs: What it answers, as symbolic tensors (batch, ...).
+        batches: `tf.data.Dataset` of inputs and targets.
+    """
+    import tensorflow as tf
+
+    if not model.compiled_metrics.built:
+        targets = batches.element_spec[1]
+        answer, target = (tf.zeros([1, *of.shape[1:]], of.dtype) for of in (outputs[0], targets))
+        model.compiled_metrics.build(answer, target)
 
 
 def _task(data: Dataset) -> Task:

@@ -234,6 +234,14 @@ def test_rates_follow_the_steps_when_several_run_at_once(data: Dataset, model: A
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
+@pytest.mark.parametrize("options", [{}, {"mixup": 0.2}, {"averaging": 0.9}, {"l2": 1e-4}])
+def test_a_step_is_traced_once(data: Dataset, model: Any, options: dict[str, Any]) -> None:
+    """Variables that a step made itself would have it traced anew, which takes as long as an epoch of a small model."""
+    note, counts = recorded(lambda model: model.train_tf_function.experimental_get_tracing_count())
+    learn(model, data, Training(batch_size=100, **options), epochs=2, callbacks=[note])
+    assert set(counts) == {1}
+
+
 def test_xla_learns_the_same(data: Dataset, model: Any) -> None:
     start, ends = model.get_weights(), []
     for xla in (False, True):
