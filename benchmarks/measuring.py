@@ -350,7 +350,8 @@ def table(parts: Mapping[str, list[dict[str, Any]]]) -> str:
         if trials := parts.get(name):
             right = sum(one["significant"] is wanted and (not wanted or one["ratio"] > 1) for one in trials)
             middle, half = statistics.median(one["ratio"] for one in trials), _half(trials)
-            found = f"{right} of {len(trials)}; median ratio {middle:.3f}, interval ± {half:.1%}"
+            beside = ", another comparison on the other core" if trials[0].get("together") else ""
+            found = f"{right} of {len(trials)}{beside}; median ratio {middle:.3f}, interval ± {half:.1%}"
             rows.append((what, found, "95 of 100"))
     for name, what, code, wish in (
         ("gate", "gate on an unchanged file: no failure", 0, "20 of 20"),
