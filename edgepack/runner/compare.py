@@ -244,7 +244,7 @@ def _side(entry: bundle.Entry, answers: Sequence[Mapping[str, Any]]) -> dict[str
 def _flags(rounds: Rounds, facts: Mapping[str, Any], reached: float) -> list[dict[str, str]]:
     found = []
     if reached > rounds.within and not rounds.quick:
-        text = f"The interval is still {reached:.0%} to either side, not {rounds.within:.0%}: this machine is busy."
+        text = f"The interval is {reached:.0%} to either side; a quieter machine or more rounds would narrow it."
         found.append({"kind": "wide", "text": text})
     if rounds.quick:
         found.append({"kind": "quick", "text": "Compared quickly, to show that comparing works."})
