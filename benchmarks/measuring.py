@@ -50,6 +50,7 @@ FILES = ("float32.tflite", "int8.tflite", "float32.onnx", "int8.onnx")
 COMPARED = "float32.tflite"
 ROUNDS, TURNS, TURN_S = 10, 10, 0.1
 TIMEOUT_S = 1200
+SAVING = threading.Lock()
 SLOWED = '''"""What is the same model a tenth slower?"""
 
 import time
@@ -100,6 +101,7 @@ def main() -> None:
             subprocess.run([sys.executable, __file__, "--make"], env=ENVIRONMENT, cwd=ROOT, check=True)
         place_runner()
         lock = threading.Lock()
+        command = "python benchmarks/measuring.py --run" + (" --together" if arguments.together else "")
 
         def measure(name: str) -> None:
             done = [] if arguments.again else document["parts"].get(name, [])
@@ -107,7 +109,7 @@ def main() -> None:
                 with lock:
                     done.append(found | ({"together": True} if arguments.together else {}))
                     document["parts"][name] = done
-                    document.update(command="python benchmarks/measuring.py --run", environment=describe())
+                    document.update(command=command, environment=describe())
                     arguments.results.write_text(json.dumps(document, indent=1) + "\n")
                     print(f"{name} {len(done)}: {json.dumps(found)}", flush=True)
 
@@ -282,8 +284,7 @@ def gate(done: list[dict[str, Any]], trials: int) -> dict[str, Any] | None:
     """The baseline's own file once more; the baseline itself comes first."""
     if len(done) >= max(1, trials // 5):
         return None
-    if not done or not (WORK / "baseline.json").exists():
-        judged("plain", "--save-baseline")
+    have_baseline(anew=not done)
     return judged("plain")
 
 
@@ -291,9 +292,15 @@ def regression(done: list[dict[str, Any]], trials: int) -> dict[str, Any] | None
     """The network with a layer twice, against the baseline of the network."""
     if len(done) >= max(1, trials // 20):
         return None
-    if not (WORK / "baseline.json").exists():
-        judged("plain", "--save-baseline")
+    have_baseline()
     return judged("doubled")
+
+
+def have_baseline(anew: bool = False) -> None:
+    """Measure the network's own file as the baseline, where there is none yet; one part at a time."""
+    with SAVING:
+        if anew or not (WORK / "baseline.json").exists():
+            judged("plain", "--save-baseline")
 
 
 def judged(folder: str, *words: str) -> dict[str, Any]:

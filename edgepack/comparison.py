@@ -8,11 +8,12 @@ from typing import Any
 from edgepack import bundle
 from edgepack.errors import MissingError, RecipeError
 from edgepack.latency import SIMULATED
+from edgepack.runner.compare import Rounds
 from edgepack.suggest import did_you_mean
 from edgepack.transports import connect, quiet
 
 SCHEMA = "edgepack.comparisons/1"
-ROUNDS, MAX_ROUNDS, QUICK_ROUNDS = 10, 40, 4
+QUICK_ROUNDS = 4
 PER_ROUND_S, ONCE_S = 120.0, 900.0
 """Hard limits: the runner has its own for each process."""
 
@@ -73,9 +74,8 @@ def compare(
     found = []
     with connect(on, say=say) as device:
         simulated = device.device.simulated
-        least, most = (QUICK_ROUNDS, QUICK_ROUNDS) if quick or simulated else (ROUNDS, MAX_ROUNDS)
-        least, most = rounds or least, rounds or most
-        words = ["compare", "--rounds", str(least), "--max-rounds", str(most)]
+        least, most = (QUICK_ROUNDS, QUICK_ROUNDS) if quick or simulated else (Rounds.rounds, Rounds.max_rounds)
+        words = ["compare", "--rounds", str(rounds or least), "--max-rounds", str(rounds or most)]
         words += ["--threads", str(threads)] if threads else []
         words += ["--quick"] if quick else []
         words += ["--warmup-s", "0.05", "--turns", "8"] if quick or simulated else []  # a count repeats
@@ -87,7 +87,7 @@ def compare(
         for one, other in pairs:
             say(f"{_name(one)} against {_name(other)}")
             asked = [*words, *one.words("a"), *other.words("b")]
-            document, _ = device.ask(asked, timeout_s=ONCE_S + most * PER_ROUND_S)
+            document, _ = device.ask(asked, timeout_s=ONCE_S + (rounds or most) * PER_ROUND_S)
             found.append(document)
         return {
             "schema": SCHEMA,

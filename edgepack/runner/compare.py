@@ -102,7 +102,8 @@ def compare(a: bundle.Entry, b: bundle.Entry, rounds: Rounds) -> dict[str, Any]:
         done.append(_round(a, b, rounds, ["abba" if lot else "baab" for lot in row]))
         if len(done) >= rounds.rounds and half_width([one["ratio"] for one in done]) <= rounds.within:
             break
-    ratio, low, high = interval([one["ratio"] for one in done])
+    ratios = [one["ratio"] for one in done]
+    ratio, low, high = interval(ratios)
     return {
         "schema": SCHEMA,
         "protocol": {
@@ -127,7 +128,7 @@ def compare(a: bundle.Entry, b: bundle.Entry, rounds: Rounds) -> dict[str, Any]:
             }
             for one in done
         ],
-        "flags": _flags(rounds, facts, half_width([one["ratio"] for one in done])),
+        "flags": _flags(rounds, facts, half_width(ratios)),
     }
 
 
