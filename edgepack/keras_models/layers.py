@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any
 
-NAMES = ("HardSigmoid", "HardSwish")
+NAMES = ("HardSigmoid", "HardSwish", "MirrorImages", "MirrorMean")
 
 
 @cache
@@ -44,4 +44,28 @@ def custom_objects() -> dict[str, Any]:
         def compute_output_shape(self, input_shape: Any) -> Any:
             return input_shape
 
-    return {"HardSigmoid": HardSigmoid, "HardSwish": HardSwish}
+    class MirrorImages(tf_keras.layers.Layer):  # type: ignore[misc] # tf_keras has no type information
+        """Behind the images of a batch (n, height, width, channels) their mirror images, left for right: (2n, ...).
+
+        While training it hands on what it gets. `MirrorMean` makes one answer of two.
+        """
+
+        def call(self, inputs: Any, training: bool | None = None) -> Any:
+            # A strided slice and not tf.reverse: TFLite's converter carries 8-bit scales through it.
+            return inputs if training else tf.concat([inputs, inputs[:, :, ::-1]], axis=0)
+
+        def compute_output_shape(self, input_shape: Any) -> Any:
+            return (None, *input_shape[1:])
+
+    class MirrorMean(tf_keras.layers.Layer):  # type: ignore[misc] # tf_keras has no type information
+        """The mean of what images and their mirror images became: float32 (2n, ...) to (n, ...); see `MirrorImages`."""
+
+        def call(self, inputs: Any, training: bool | None = None) -> Any:
+            if training:
+                return inputs
+            return tf.reduce_mean(tf.reshape(inputs, (2, -1, *inputs.shape[1:])), axis=0)
+
+        def compute_output_shape(self, input_shape: Any) -> Any:
+            return (None, *input_shape[1:])
+
+    return {layer.__name__: layer for layer in (HardSigmoid, HardSwish, MirrorImages, MirrorMean)}

@@ -27,8 +27,8 @@ KERNELS: dict[str, tuple[str, Granularity]] = {
 HANDS_ON = frozenset(
     (
         *("ActivityRegularization", "Cropping2D", "Dropout", "Flatten", "GaussianDropout", "GaussianNoise"),
-        *("GlobalMaxPooling2D", "MaxPooling2D", "Permute", "RepeatVector", "Reshape", "SpatialDropout2D"),
-        "ZeroPadding2D",
+        *("GlobalMaxPooling2D", "MaxPooling2D", "MirrorImages", "Permute", "RepeatVector", "Reshape"),
+        *("SpatialDropout2D", "ZeroPadding2D"),
     )
 )
 """Layers that move, drop or pick values: their output has their input's scale."""
@@ -38,8 +38,8 @@ SAME_SCALE = frozenset(("AveragePooling2D", "Concatenate", "Maximum", "Minimum",
 
 COMPUTES = frozenset(
     (
-        *("Add", "Average", "ELU", "GlobalAveragePooling2D", "HardSwish", "LeakyReLU", "Multiply", "ReLU"),
-        *("Rescaling", "Subtract"),
+        *("Add", "Average", "ELU", "GlobalAveragePooling2D", "HardSwish", "LeakyReLU", "MirrorMean", "Multiply"),
+        *("ReLU", "Rescaling", "Subtract"),
     )
 )
 """Layers without weights to quantise whose output has a range of its own."""
