@@ -54,6 +54,7 @@ RUN_ELSEWHERE = {
     r"edgepack image .*--push registry\.example\.com": "test_push.py pushes to a registry of its own",
     r"DOCKER_HOST=.*podman": "needs Podman",
     r"edgepack run examples/fashion_mnist/recipe\.yaml(?!.*--(smoke|to))": "twenty minutes; its smoke run is below",
+    r"edgepack run examples/fashion_mnist/accurate\.yaml(?!.*--(smoke|to))": "45 minutes; its smoke run is below",
     r"edgepack run examples/anomaly/recipe\.yaml$": "minutes; test_anomalies.py has its smoke run",
     r"(edgepack \w+|ls|cat) out/fashion_mnist\b": "needs what those twenty minutes leave",
     r"edgepack run examples/transfer/base\.yaml(?!.*--smoke)": "two minutes; its smoke run is below",
@@ -489,7 +490,6 @@ def _engine_answers() -> bool:
     return status.version is not None
 
 
-@cache
 @cache
 def _strings() -> str:
     """Every text in the package's source, one to a line; the fixed parts of f-strings count as texts."""

@@ -10,7 +10,7 @@ import pytest
 from edgepack.contracts import ExportContext, TechniqueResult
 from edgepack.dataset import Dataset
 from edgepack.errors import RecipeError
-from edgepack.techniques import flip_average, qat
+from edgepack.techniques import flip_average, prune_channels, qat
 
 # TensorFlow, Keras and TFMOT warn of their own futures on import and when they save.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -114,6 +114,17 @@ def integers(interpreter: Any, x: Any) -> Any:
         interpreter.invoke()
         answers.append(interpreter.get_tensor(target["index"])[0])
     return np.array(answers)
+
+
+def test_channels_are_removed_through_it(plain: Any, averaged: TechniqueResult, data: Dataset) -> None:
+    def narrowed(model: Any) -> Any:
+        config = prune_channels.Config(importance="l1", epochs=0, renew_statistics=False, goal={"parameters": 0.6})
+        return prune_channels.apply(model, data, config, context=compressing.context()).model
+
+    x = data.inputs("test")
+    before, after = narrowed(plain), narrowed(averaged.model)
+    assert before.count_params() == after.count_params() < 0.7 * plain.count_params()
+    np.testing.assert_allclose(after.predict(x, verbose=0), log_mean(before, x), atol=1e-5)
 
 
 def test_what_has_no_mirror_image_is_refused(averaged: TechniqueResult, data: Dataset) -> None:
