@@ -44,6 +44,19 @@ def check_names(model: Any, names: Sequence[str], *, key: str) -> None:
             raise _unknown(name, known, key=key)
 
 
+def passed_through(model: Any, reasons: Mapping[str, str]) -> list[LayerNote]:
+    """One note for each layer of a model in which a step prunes, clusters and quantises none.
+
+    Args:
+        model: tf_keras model after the step.
+        reasons: By name of the layer.
+    """
+    return [
+        LayerNote(layer.name, type(layer).__name__, "passed through", reasons.get(layer.name, ""))
+        for layer in model.layers
+    ]
+
+
 @dataclass(frozen=True)
 class Prepared:
     """A float model that a technique may wrap and train, and what happened to it on the way.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from edgepack import contracts
-from edgepack.contracts import LayerNote, TechniqueContext, TechniqueResult
+from edgepack.contracts import TechniqueContext, TechniqueResult
 from edgepack.schedules import cosine
 from edgepack.techniques._training import TrainedConfig, identity, train
 from edgepack.training.course import AnySchedule
@@ -46,7 +46,7 @@ def apply(model: Any, data: "Dataset", config: Config, *, context: TechniqueCont
     """
     import tf_keras
 
-    from edgepack.techniques._layers import refuse_quantised
+    from edgepack.techniques._layers import passed_through, refuse_quantised
     from edgepack.training.fit import evaluate
 
     refuse_quantised(model, "distill")
@@ -61,15 +61,14 @@ def apply(model: Any, data: "Dataset", config: Config, *, context: TechniqueCont
     )
     trained = train(student, data, settings, context, label="distill", schedule=config.schedule)
     after = trained.kept or evaluate(student, data)
+    reasons = {
+        layer.name: "trained with the teacher" if layer.trainable_weights else "no weights to train"
+        for layer in student.layers
+    }
     return TechniqueResult(
         model=student,
         quantised=False,
-        layers=[
-            LayerNote(layer.name, type(layer).__name__, "passed through", "trained with the teacher")
-            if layer.trainable_weights
-            else LayerNote(layer.name, type(layer).__name__, "passed through", "no weights to train")
-            for layer in student.layers
-        ],
+        layers=passed_through(student, reasons),
         metrics={**trained.metrics, "val_accuracy_after": after["val_accuracy"]},
         curve=trained.curve,
         warnings=trained.warnings,

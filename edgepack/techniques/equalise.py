@@ -6,7 +6,7 @@ Cross-layer equalisation: Nagel et al., 1906.04721.
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgepack import contracts
-from edgepack.contracts import LayerNote, TechniqueContext, TechniqueResult
+from edgepack.contracts import TechniqueContext, TechniqueResult
 
 if TYPE_CHECKING:
     from edgepack.dataset import Dataset
@@ -29,7 +29,7 @@ def apply(model: Any, data: "Dataset", config: Config, *, context: TechniqueCont
     from edgepack.errors import RecipeError
     from edgepack.keras_models.rewriting import rewrite
     from edgepack.quantization.equalise import equalised
-    from edgepack.techniques._layers import refuse_quantised
+    from edgepack.techniques._layers import passed_through, refuse_quantised
     from edgepack.training.fit import evaluate
 
     refuse_quantised(model, "equalise")
@@ -47,10 +47,7 @@ def apply(model: Any, data: "Dataset", config: Config, *, context: TechniqueCont
     return TechniqueResult(
         model=made,
         quantised=False,
-        layers=[
-            LayerNote(layer.name, type(layer).__name__, "passed through", notes.get(layer.name, ""))
-            for layer in made.layers
-        ],
+        layers=passed_through(made, notes),
         metrics={"val_accuracy_after": evaluate(made, data)["val_accuracy"], "equalised_pairs": len(pairs)},
         rewrites=rewritten.sentences,
         warnings=rewritten.warnings,

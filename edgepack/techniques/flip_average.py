@@ -6,7 +6,7 @@ Test-time augmentation by horizontal flips, as in Krizhevsky et al. (2012) and 1
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgepack import contracts
-from edgepack.contracts import LayerNote, TechniqueContext, TechniqueResult
+from edgepack.contracts import TechniqueContext, TechniqueResult
 
 if TYPE_CHECKING:
     from edgepack.dataset import Dataset
@@ -31,7 +31,7 @@ def apply(model: Any, data: "Dataset", config: Config, *, context: TechniqueCont
     """
     from edgepack.keras_models.graph import Node, Ref, from_keras, to_keras
     from edgepack.keras_models.layers import custom_objects
-    from edgepack.techniques._layers import refuse_quantised
+    from edgepack.techniques._layers import passed_through, refuse_quantised
     from edgepack.training.fit import evaluate
 
     refuse_quantised(model, "flip_average")
@@ -53,10 +53,7 @@ def apply(model: Any, data: "Dataset", config: Config, *, context: TechniqueCont
     return TechniqueResult(
         model=made,
         quantised=False,
-        layers=[
-            LayerNote(layer.name, type(layer).__name__, "passed through", notes.get(layer.name, ""))
-            for layer in made.layers
-        ],
+        layers=passed_through(made, notes),
         metrics={"val_accuracy_after": evaluate(made, data)["val_accuracy"]},
     )
 
