@@ -84,6 +84,21 @@ def files(model: Any, data: Dataset, folder: Path, *, quantised: bool) -> Path:
     return out
 
 
+def int8_answers(content: bytes, x: Any) -> Any:
+    """What an int8 file with integer inputs answers to real inputs x, sample by sample; int8 of shape (n, classes)."""
+    from edgepack.tflite_models.contents import open_plain
+
+    interpreter = open_plain(content)
+    (source,), (target,) = interpreter.get_input_details(), interpreter.get_output_details()
+    scale, zero_point = source["quantization"]
+    answers = []
+    for sample in np.clip(np.rint(x / scale) + zero_point, -128, 127).astype(np.int8):
+        interpreter.set_tensor(source["index"], sample[None])
+        interpreter.invoke()
+        answers.append(interpreter.get_tensor(target["index"])[0])
+    return np.array(answers)
+
+
 def by_shape(path: Path) -> dict[tuple[int, ...], Weights]:
     """Weights of a file by their shape, which tells the layers apart; those of the depthwise one are left out."""
     return {item.shape: item for item in weights(path) if item.operation != "DEPTHWISE_CONV_2D"}

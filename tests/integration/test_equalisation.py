@@ -41,18 +41,10 @@ def even(uneven: Any, data: Dataset) -> Any:
 def int8_accuracy(model: Any, data: Dataset, *, correct_bias: bool = False) -> float:
     from edgepack.formats.tflite import integer_file
     from edgepack.quantization.post_training import calibrated
-    from edgepack.tflite_models.contents import open_plain
 
     made = calibrated(model, data.calibration(256), correct_bias=correct_bias).model
-    interpreter = open_plain(integer_file(made, data.calibration(256)))
-    (source,), (target,) = interpreter.get_input_details(), interpreter.get_output_details()
-    scale, zero_point = source["quantization"]
-    answers = []
-    for sample in data.inputs("test"):
-        integers = np.clip(np.rint(sample / scale) + zero_point, -128, 127).astype(np.int8)
-        interpreter.set_tensor(source["index"], integers[None])
-        interpreter.invoke()
-        answers.append(int(interpreter.get_tensor(target["index"])[0].argmax()))
+    content = integer_file(made, data.calibration(256))
+    answers = compressing.int8_answers(content, data.inputs("test")).argmax(axis=1)
     return float(np.mean(answers == data.targets("test")))
 
 
