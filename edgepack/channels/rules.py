@@ -44,8 +44,7 @@ def apply(walk: Walk, node: Node) -> list[Symbols]:
     """The symbols of a node's outputs; a node without a rule freezes what it takes and gives."""
     inputs = [walk.tensors[ref] for ref in node.inputs]
     outputs = [ref for ref in walk.shapes if ref.node == node.name]
-    foreign = node.kind in walk.graph.custom and node.kind not in layers.NAMES
-    rule = None if foreign else _rule(node.kind)
+    rule = None if node.kind in walk.graph.custom else _rule(node.kind)
     made: Symbols | str = f"{node.name} ({node.kind}) is not understood"
     if node.config.get("data_format") == "channels_first":
         made = f"{node.name} has its channels first"

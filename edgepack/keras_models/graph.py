@@ -33,7 +33,8 @@ class Node:
 
     Attributes:
         name: Unique in its graph; the layer's name, and for a layer that is called again ``<name>_call1`` and so on.
-        kind: Class name, as in `tf_keras.layers` or `Graph.custom`; ``InputLayer`` for inputs.
+        kind: Class name, as in `tf_keras.layers`, `edgepack.keras_models.layers` or `Graph.custom`; ``InputLayer`` for
+            inputs.
         config: The layer's ``get_config()``.
         args: Positional arguments of the call: `Ref` for tensors in lists as the layer wants them, or constants.
         kwargs: Keyword arguments of the call, in the same form.
@@ -78,7 +79,7 @@ class Graph:
         nodes: Nodes by name.
         inputs: Names of the ``InputLayer`` nodes, in the model's order.
         outputs: The model's output tensors, in order.
-        custom: Classes of layers that are not in `tf_keras.layers`, by class name.
+        custom: Classes of layers that are neither in `tf_keras.layers` nor edgepack's own, by class name.
     """
 
     name: str
@@ -346,11 +347,13 @@ def _layer(node: Node, graph: Graph) -> Any:
 
 
 def _known(kind: str) -> Any:
-    """The class of that name in tf_keras, or None."""
+    """The class of that name in tf_keras or among edgepack's own layers, or None."""
     import tf_keras
     from tf_keras.src.layers.core import tf_op_layer
 
-    return getattr(tf_keras.layers, kind, None) or getattr(tf_op_layer, kind, None)
+    from edgepack.keras_models.layers import custom_objects
+
+    return getattr(tf_keras.layers, kind, None) or getattr(tf_op_layer, kind, None) or custom_objects().get(kind)
 
 
 def _constant(value: Any) -> Any:

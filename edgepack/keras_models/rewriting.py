@@ -111,10 +111,7 @@ def rewrite(model: Any, *, quantisation: bool, strict: bool = False) -> Rewritte
         RecipeError: The model, or one inside it, is a subclassed model.
         BugError: ``strict``, and a rewrite did not keep the function; or the rewrites never come to an end.
     """
-    from edgepack.keras_models.layers import custom_objects
-
     graph = from_keras(model)
-    graph.custom = {**custom_objects(), **graph.custom}
     layers = {name: node.kind for name, node in graph.nodes.items() if node.shares is None}
     run = _Run(graph, {name: (node.shares or name,) for name, node in graph.nodes.items()}, strict)
     run.changes += _flattened(model)

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Literal
 
 from edgepack.keras_models.graph import Graph
-from edgepack.keras_models.layers import NAMES
 from edgepack.keras_models.rewriting import Change
 from edgepack.rewrites._common import walk
 
@@ -18,7 +17,7 @@ def apply(graph: Graph) -> list[Change]:
     """Take repeated calls apart, in place; layers with weights and users' own layers stay shared."""
     changes = []
     for node in walk(graph):
-        if node.shares is None or _own(graph, node.kind):
+        if node.shares is None or node.kind in graph.custom:
             continue
         owner = graph.nodes[node.shares]
         if owner.weights:
@@ -28,8 +27,3 @@ def apply(graph: Graph) -> list[Change]:
             Change("unshare", (owner.name,), f"its further call is a layer of its own: {node.name}", (node.name,))
         )
     return changes
-
-
-def _own(graph: Graph, kind: str) -> bool:
-    """True for a class of the user, which may hold anything besides weights."""
-    return kind in graph.custom and kind not in NAMES

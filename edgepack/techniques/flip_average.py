@@ -30,14 +30,12 @@ def apply(model: Any, data: "Dataset", config: Config, *, context: TechniqueCont
         RecipeError: The model carries fake quantisation, does not make rows of images, or was given this step before.
     """
     from edgepack.keras_models.graph import Node, Ref, from_keras, to_keras
-    from edgepack.keras_models.layers import custom_objects
     from edgepack.techniques._layers import passed_through, refuse_quantised
     from edgepack.training.fit import evaluate
 
     refuse_quantised(model, "flip_average")
     _refuse_others(model)
     graph = from_keras(model)
-    graph.custom = {**custom_objects(), **graph.custom}
     (source,) = graph.inputs
     where = _place(graph)
     both = Node(graph.fresh("mirror_images"), "MirrorImages", {}, (Ref(source),))

@@ -44,7 +44,8 @@ def translate(description: Mapping[str, Any], arrays: "Arrays", custom: Mapping[
     Raises:
         RecipeError: Layers cannot be carried over; all of them are named.
     """
-    graph = Graph(description["name"], {}, tuple(description["inputs"]), (), _custom_layers(custom))
+    own = {name: value for name, value in custom.items() if isinstance(value, type)}
+    graph = Graph(description["name"], {}, tuple(description["inputs"]), (), own)
     places: dict[tuple[str, int], Ref] = {}
     problems: list[str] = []
     carried: dict[str, Carried] = {}
@@ -125,12 +126,6 @@ def refuse(problems: list[str]) -> None:
             f"{count} of this Keras 3 model cannot be carried over to tf_keras:\n  " + "\n  ".join(problems),
             fix="replace them, or give custom layers with custom_objects: file.py",
         )
-
-
-def _custom_layers(custom: Mapping[str, Any]) -> dict[str, type]:
-    from edgepack.keras_models import layers as own
-
-    return {**own.custom_objects(), **{name: value for name, value in custom.items() if isinstance(value, type)}}
 
 
 def _decoded(value: Any, places: Mapping[tuple[str, int], Ref], arrays: "Arrays") -> Any:
